@@ -1,0 +1,1 @@
+"""Deep convolutional GANs on MNIST: train, compare and trust the numbers."""

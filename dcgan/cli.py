@@ -1,0 +1,110 @@
+"""The shell around every entry point: Hydra composes, mistakes become one line, a sweep ends with a table."""
+
+import json
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from hydra.experimental.callback import Callback
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from dcgan.config import CONF, SCHEMAS, folder_name, unknown_key
+from dcgan.status import write_status
+
+USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException)
+
+
+class Launch(NamedTuple):
+    """How a job was started: what was typed, and the folder of the sweep it belongs to, if any."""
+
+    overrides: Sequence[str]
+    sweep: Path | None
+
+    def folder(self, name: str) -> Path:
+        """A folder for this job's run that does not exist yet; it is not made."""
+        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S_")
+        base = (self.sweep or Path("outputs")) / (("" if self.sweep else stamp) + folder_name(name, self.overrides))
+        candidates = (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000)))
+        return next(candidate for candidate in candidates if not candidate.exists())
+
+
+Task = Callable[[DictConfig, Launch], Any]
+
+
+def cli(entry: str, task: Task) -> None:
+    """Run ``task`` on the configuration ``conf/<entry>.yaml`` as the command line composes it.
+
+    A mistake of the user's is printed in one line, and the process exits with 1; ``DCGAN_TRACEBACK=1`` shows all.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
+
+    def job(config: DictConfig) -> Any:
+        hydra_config = HydraConfig.get()
+        sweep = Path(hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
+        launch = Launch(overrides=list(hydra_config.overrides.task), sweep=sweep)
+        return task(config, launch) if sweep is None else _sweep_job(entry, task, config, launch)
+
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
+    except USER_ERRORS as error:
+        if os.environ.get("DCGAN_TRACEBACK") == "1":
+            raise
+        sys.exit(f"error: {explain(error, entry)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if SweepSummary.failed:
+        sys.exit(1)
+
+
+def explain(error: Exception, entry: str) -> str:
+    """One line for a user's mistake."""
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: cannot be read; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={option}: no such option; there are {', '.join(error.options)}"
+    if match := re.match(r"Could not override '(.+?)'", text):
+        return unknown_key(match[1], SCHEMAS[entry])
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return text.splitlines()[0]
+    return " ".join(text.split())
+
+
+def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch) -> Any:
+    """Run one job of a sweep. It must not raise: that would end the sweep before its later jobs and its table."""
+    print(f"\n--- {' '.join(launch.overrides)}")
+    try:
+        return task(config, launch)
+    except Exception as error:
+        known = isinstance(error, USER_ERRORS) and os.environ.get("DCGAN_TRACEBACK") != "1"
+        line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
+        print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr)
+        write_status(launch.folder(str(config.get("name"))), state="failed", error=line)
+        return None
+
+
+class SweepSummary(Callback):
+    """After a sweep: one line per job, and exit code 1 if one failed."""
+
+    failed = False
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print the table."""
+        sweep = Path(config.hydra.sweep.dir)
+        print(f"\nsweep {sweep}")
+        for path in sorted(sweep.glob("*/status.json")):
+            status = json.loads(path.read_text())
+            result = status.get("error") or "  ".join(f"{k} {v:.4g}" for k, v in status.get("results", {}).items())
+            print(f"  {status['state']:<12} {path.parent.name}  {result}")
+            SweepSummary.failed |= status["state"] == "failed"

@@ -1,0 +1,70 @@
+"""``python -m dcgan.generate run=<run folder> n=64 seed=3``: images from a run's averaged generator; needs no data."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from dcgan.cli import Launch, cli
+from dcgan.config import GenerateConfig, check
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SUFFIXES = {"grid": ".png", "png": "", "npz": ".npz"}
+
+
+def generate(config: GenerateConfig) -> Path:
+    """Draw ``n`` images and write them as ``format`` says; return where they are.
+
+    Raises:
+        ValueError, FileNotFoundError: one line on what is wrong; nothing is written.
+        FileExistsError: ``out`` exists and ``overwrite`` is false.
+    """
+    from dcgan import runs
+
+    out = Path(config.out) if config.out else _default_out(config)
+    if out.exists() and not config.overwrite:
+        raise FileExistsError(f"out={out}: exists; choose another, or overwrite=true")
+    gan, _, _ = runs.load_gan(Path(config.run), checkpoint=config.checkpoint, device=config.device)
+    images = gan.sample(n=config.n, seed=config.seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _write(images, out, form=config.format)
+    return out
+
+
+def _default_out(config: GenerateConfig) -> Path:
+    name = f"{config.format}_{config.checkpoint}_seed{config.seed}_n{config.n}{SUFFIXES[config.format]}"
+    return Path(config.run) / "generated" / name
+
+
+def _write(images: "Tensor", out: Path, *, form: str) -> None:
+    """Write beside ``out`` first: an interrupted command leaves no half of it."""
+    import numpy as np
+
+    from dcgan.images import grid, save_png
+
+    temporary = out.with_name(f".{out.name}.partial{SUFFIXES[form]}")
+    if form == "grid":
+        save_png(grid(images), temporary)
+    elif form == "npz":
+        array = images.squeeze(1).numpy() if images.shape[1] == 1 else images.permute(0, 2, 3, 1).numpy()
+        np.savez_compressed(temporary, images=array)
+    else:
+        for i, image in enumerate(images):
+            save_png(image, temporary / f"{i:06d}.png")
+    if out.is_dir():
+        shutil.rmtree(out)
+    temporary.replace(out)
+
+
+def main(config: DictConfig, launch: Launch) -> Path:
+    """Generate what the command line names, and say where it is."""
+    out = generate(check(config, GenerateConfig))
+    print(out)
+    return out
+
+
+if __name__ == "__main__":
+    cli("generate", main)

@@ -1,0 +1,74 @@
+"""What ``trainer.gpus`` and the ``auto`` values mean on this machine."""
+
+import sys
+from typing import Any
+
+import torch
+
+from dcgan.config import TrainerConfig
+
+
+def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[int]]:
+    """What ``trainer.gpus`` means on a machine with so many devices: Lightning's ``accelerator`` and ``devices``.
+
+    Args:
+        gpus: ``auto`` (one, if there is one), 0 (CPU), N, -1 (all), or a list of device numbers.
+
+    Raises:
+        ValueError: fewer devices than asked, though there are some; or not one of these forms.
+    """
+    kind, available = ("cuda", cuda) if cuda else ("mps", mps)
+    if gpus == "auto":
+        return (kind, 1) if available else ("cpu", 1)
+    wanted = gpus if isinstance(gpus, list) else [gpus]
+    if not wanted or any(isinstance(value, bool) or not isinstance(value, int) for value in wanted):
+        raise ValueError(f"trainer.gpus={gpus}: must be auto, 0 (CPU), a number, -1 (all), or a list such as [0,1]")
+    if gpus == 0:
+        return "cpu", 1
+    if not available:
+        print(f"warning: trainer.gpus={gpus}: no accelerator on this machine; training on the CPU", file=sys.stderr)
+        return "cpu", 1
+    if gpus == -1:
+        return kind, available
+    numbers = wanted if isinstance(gpus, list) else list(range(wanted[0]))
+    if not numbers or min(numbers) < 0 or max(numbers) >= available:
+        raise ValueError(f"trainer.gpus={gpus}: this machine has {available} ({kind}, numbered from 0)")
+    return kind, numbers if isinstance(gpus, list) else wanted[0]
+
+
+def precision_for(precision: Any, accelerator: str) -> Any:
+    """``auto`` is bf16-mixed where the hardware computes in bfloat16, else 32-true; the rest passes through."""
+    if precision != "auto":
+        return precision
+    if accelerator == "cpu":
+        capable = any(torch.cpu.get_capabilities().get(name) for name in ("avx512_bf16", "amx_bf16"))
+    else:
+        capable = accelerator == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if capable else "32-true"
+
+
+def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
+    """The configuration's ``gpus`` and ``auto`` values, as arguments of ``lightning.Trainer`` on this machine.
+
+    ``accelerator`` and ``devices`` that were given stay as they are.
+    """
+    chosen: dict[str, Any] = {key: getattr(trainer, key) for key in ("accelerator", "devices", "strategy")}
+    if chosen["accelerator"] is None and chosen["devices"] is None:
+        chosen["accelerator"], chosen["devices"] = accelerator_for(
+            trainer.gpus, cuda=torch.cuda.device_count(), mps=int(torch.backends.mps.is_available())
+        )
+    elif trainer.gpus != "auto":
+        raise ValueError(f"trainer.gpus={trainer.gpus}: leave it out where trainer.accelerator or devices are given")
+    accelerator = chosen["accelerator"] or "auto"
+    kind = "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator
+    chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
+    if chosen["strategy"] is None and _num_devices(chosen["devices"]) != 1:
+        # Plain ddp waits for gradients of the network that is not being updated.
+        chosen["strategy"] = "ddp_find_unused_parameters_true"
+    return {key: value for key, value in chosen.items() if value is not None}
+
+
+def _num_devices(devices: Any) -> int:
+    if isinstance(devices, list):
+        return len(devices)
+    return int(devices) if str(devices).lstrip("-").isdigit() else 1

@@ -1,0 +1,33 @@
+"""Everything random: a function of (seed, purpose, step), so a run can be continued, divided, or repeated."""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+# What a random number is for. Numbers are never reused: a new purpose gets a new one.
+PURPOSES = {"weights": 0, "data": 1, "latents": 2, "samples": 3}
+
+
+def random_stream(seed: int, purpose: str, step: int = 0) -> torch.Generator:
+    """A CPU generator that depends on nothing but its arguments; CPU, so that every device draws the same numbers."""
+    state = np.random.SeedSequence([seed, PURPOSES[purpose], step]).generate_state(1, np.uint64)
+    return torch.Generator().manual_seed(int(state[0]))
+
+
+def sample_latents(*, seed: int, first: int, n: int, latent_dim: int) -> Tensor:
+    """Latents (n, latent_dim) ~ N(0, 1) of the samples ``first`` to ``first + n - 1``.
+
+    Each sample has a stream of its own: sample 17 of seed 3 is the same in any batch and on any device.
+    """
+    draws = [torch.randn(latent_dim, generator=random_stream(seed, "samples", i)) for i in range(first, first + n)]
+    return torch.stack(draws)
+
+
+def own_share(values: Tensor, *, parts: int, rank: int, world: int) -> Tensor:
+    """The rows of ``values`` that process ``rank`` of ``world`` works on.
+
+    The rows are ``parts`` consecutive batches (one per discriminator update); each process takes its slice of every
+    batch, so that the processes together see exactly what one process with the whole batch would.
+    """
+    result: Tensor = values.unflatten(0, (parts, world, -1))[:, rank].flatten(0, 1)
+    return result

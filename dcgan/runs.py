@@ -1,0 +1,353 @@
+"""From a configuration to the parts of a run, and from a run folder back to a generator."""
+
+import json
+import logging
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from omegaconf import OmegaConf
+from torch.utils.tensorboard.summary import hparams
+
+from dcgan.callbacks import Dashboard, Evaluation, GracefulStop, Progress, Samples
+from dcgan.checkpoints import AtomicCheckpointIO, Checkpoints, load_checkpoint
+from dcgan.config import NetworkOptimizerConfig, TrainConfig, check
+from dcgan.data.module import ImageData
+from dcgan.features import load_feature_space
+from dcgan.gan import GAN, OptimizerBuilder
+from dcgan.hardware import resolve_hardware
+from dcgan.latents import random_stream
+from dcgan.losses import LOSSES
+from dcgan.metrics import reference
+from dcgan.models import MODELS
+from dcgan.optim import OPTIMIZERS, build_optimizer
+from dcgan.status import write_status
+
+Entry = TypeVar("Entry")
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "tensorboard", "torchmetrics")
+
+
+def lookup(registry: Mapping[str, Entry], name: str, key: str) -> Entry:
+    """The entry of that name.
+
+    Raises:
+        ValueError: there is none; the message lists those there are.
+    """
+    if name not in registry:
+        raise ValueError(f"{key}={name}: unknown; known: {', '.join(registry)}")
+    return registry[name]
+
+
+def build_gan(config: TrainConfig) -> GAN:
+    """Networks with weights that follow from the seed, loss and optimisers."""
+    build = lookup(MODELS, config.model.name, "model.name")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_stream(config.seed, "weights").initial_seed())
+        generator, discriminator = build(
+            width=config.model.width,
+            depth=config.model.depth,
+            latent_dim=config.model.latent_dim,
+            channels=config.data.channels,
+            resolution=config.data.resolution,
+        )
+    return GAN(
+        generator,
+        discriminator,
+        loss=lookup(LOSSES, config.loss.name, "loss.name")(),
+        generator_optimizer=_optimizer(config.optimizer.generator, "optimizer.generator"),
+        discriminator_optimizer=_optimizer(config.optimizer.discriminator, "optimizer.discriminator"),
+        seed=config.seed,
+        d_steps=config.d_steps,
+        ema_half_life=config.ema.half_life,
+        channels_last=config.channels_last,
+    )
+
+
+def _optimizer(config: NetworkOptimizerConfig, key: str) -> OptimizerBuilder:
+    lookup(OPTIMIZERS, config.name, f"{key}.name")
+    return partial(build_optimizer, name=config.name, lr=config.lr, betas=(config.betas[0], config.betas[1]))
+
+
+def build_data(config: TrainConfig) -> ImageData:
+    """The DataModule; nothing is read yet."""
+    return ImageData(
+        name=config.data.name,
+        root=Path(config.data.root),
+        batch_size=config.data.batch_size,
+        resolution=config.data.resolution,
+        channels=config.data.channels,
+        d_steps=config.d_steps,
+        seed=config.seed,
+    )
+
+
+@dataclass
+class Run:
+    """The parts of a training run, ready to start; ``config`` has the machine's choices filled in."""
+
+    config: TrainConfig
+    folder: Path
+    gan: GAN
+    data: ImageData
+    trainer: Trainer
+    evaluation: Evaluation | None
+    samples: Samples
+    stop: GracefulStop
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint to go on from."""
+        return self.folder / "checkpoints" / "last.ckpt"
+
+
+def build_run(config: TrainConfig, folder: Path) -> Run:
+    """Everything that training needs. What can be refused is refused here; ``folder`` is not touched.
+
+    Raises:
+        ValueError, FileNotFoundError: one line on what is wrong and what to do.
+    """
+    hardware = resolve_hardware(config.trainer)
+    resolved = replace(config, resume=None, trainer=replace(config.trainer, precision=hardware["precision"]))
+    gan, data = build_gan(config), build_data(config)
+    data.setup("fit")
+    dashboard, stop = Dashboard(), GracefulStop()
+    evaluation = build_evaluation(config, folder, data)
+    samples = Samples(
+        folder / "samples",
+        every=config.samples.every,
+        n=config.samples.n,
+        seed=config.seed,
+        real=data.split("train").images,
+    )
+    callbacks: list[Callback] = [dashboard, samples, *([evaluation] if evaluation else []), stop]
+    if config.trainer.enable_checkpointing:
+        checkpoints = Checkpoints(
+            folder / "checkpoints",
+            every=config.checkpoints.every,
+            keep=config.checkpoints.keep,
+            config=asdict(resolved),
+            evaluation=evaluation,
+        )
+        callbacks.append(checkpoints)
+    if config.trainer.enable_progress_bar:
+        callbacks.append(Progress(dashboard, evaluation))
+    trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks)
+    return Run(resolved, folder, gan, data, trainer, evaluation, samples, stop)
+
+
+def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:
+    """The FID against the training split, or nothing with ``metrics=none``."""
+    metrics = config.metrics
+    if metrics.name == "none":
+        return None
+    assert metrics.every is not None  # checked with the configuration
+    assert metrics.num_samples is not None
+    space = load_feature_space(metrics.name, weights=metrics.weights)
+    real = reference(space, data.split("train").images, cache=statistics_folder(data.root))
+    path = folder / "metrics.jsonl"
+    return Evaluation(
+        path, space=space, real=real, every=metrics.every, num_samples=metrics.num_samples, seed=config.seed
+    )
+
+
+def statistics_folder(root: Path) -> Path:
+    """Where the statistics of real images are kept: beside the data they came from."""
+    return root / "statistics"
+
+
+def build_trainer(
+    config: TrainConfig, folder: Path, *, hardware: Mapping[str, Any], callbacks: Sequence[Callback]
+) -> Trainer:
+    """Lightning's Trainer, with the loggers of the run.
+
+    Raises:
+        ValueError: Lightning refuses an argument.
+    """
+    quiet_lightning()
+    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None and key != "gpus"}
+    arguments.setdefault("default_root_dir", folder)
+    ours = {
+        "callbacks": list(callbacks),
+        "logger": build_loggers(config, folder),
+        "plugins": [AtomicCheckpointIO(), *_as_list(config.trainer.plugins)],
+        "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
+        "enable_progress_bar": False,
+    }
+    try:
+        return Trainer(**{**arguments, **hardware, **ours})
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning says to everybody and what does not hold here, by its text; everything else is shown."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for text in QUIETED:
+        warnings.filterwarnings("ignore", message=text)
+
+
+QUIETED = (
+    r"The 'train_dataloader' does not have many workers",  # batches are gathered from memory
+    r"Found \d+ module\(s\) in eval mode at the start of training",  # the averaged generator, always
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
+)
+
+
+def build_loggers(config: TrainConfig, folder: Path) -> list[Logger]:
+    """The dashboard's writers; they write into the run folder itself."""
+    if config.logger.name == "tensorboard":
+        return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False)]
+    if config.logger.name == "csv":
+        return [CSVLogger(folder, name="", version="")]
+    return []
+
+
+@rank_zero_only
+def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any], metrics: Sequence[str]) -> None:
+    """A row in TensorBoard's HPARAMS tab; it shows the last value of each of ``metrics``."""
+    flat = {key: value for key, value in flatten(config).items() if isinstance(value, str | bool | int | float)}
+    for logger in trainer.loggers:
+        if isinstance(logger, TensorBoardLogger):
+            for summary in hparams(flat, dict.fromkeys(metrics, 0.0)):
+                logger.experiment._get_file_writer().add_summary(summary)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def shared_folder(folder: Path) -> Path:
+    """The same folder for all processes: those that Lightning starts for further devices repeat the whole command."""
+    return Path(os.environ.setdefault("DCGAN_RUN_FOLDER", str(folder))) if "LOCAL_RANK" in os.environ else folder
+
+
+@rank_zero_only
+def record_start(run: Run, overrides: Sequence[str]) -> None:
+    """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
+    run.folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(OmegaConf.create(asdict(run.config)), run.folder / "config.yaml")
+    with (run.folder / "provenance.jsonl").open("a") as file:
+        file.write(json.dumps(provenance(overrides)) + "\n")
+
+
+@rank_zero_only
+def record_status(run: Run, **status: Any) -> None:
+    """Write ``status.json``."""
+    write_status(run.folder, **status)
+
+
+def resume_step(run: Run) -> int:
+    """The step at which a resumed run goes on.
+
+    Raises:
+        ValueError: there is nothing to go on with, or nothing left to do.
+    """
+    if not run.last.is_file():
+        raise ValueError(f"resume={run.folder}: it has no checkpoints/last.ckpt to go on with")
+    step = int(load_checkpoint(run.last)["global_step"])
+    limit = run.config.trainer.max_steps
+    if 0 <= limit <= step:
+        raise ValueError(
+            f"resume={run.folder}: it stands at step {step} of trainer.max_steps={limit}; type a larger one"
+        )
+    return step
+
+
+def fit(run: Run, *, resume: bool) -> None:
+    """Train, from the start or from the last checkpoint."""
+    if not resume:
+        metrics = ["loss/discriminator", "loss/generator"]
+        metrics += [run.evaluation.name, f"best/{run.evaluation.name}"] if run.evaluation else []
+        log_hyperparameters(run.trainer, asdict(run.config), metrics)
+    run.trainer.fit(run.gan, run.data, ckpt_path=run.last if resume else None, weights_only=True)
+
+
+def provenance(overrides: Sequence[str]) -> dict[str, Any]:
+    """Command, code, packages and machine."""
+    return {
+        "command": ["python", "-m", "dcgan.train", *overrides],
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "machine": {
+            "platform": platform.platform(),
+            "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+            "threads": torch.get_num_threads(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def checkpoint_path(run: Path, checkpoint: str) -> Path:
+    """The file of ``best``, ``last`` or a step. For a run that was never evaluated, the best is the last, with a word.
+
+    Raises:
+        FileNotFoundError: not a run folder, or no such checkpoint; the message lists those there are.
+    """
+    folder = run / "checkpoints"
+    name = f"step_{int(checkpoint):06d}" if checkpoint.isdigit() else checkpoint
+    there = sorted(path.stem for path in folder.glob("*.ckpt"))
+    if not there:
+        raise FileNotFoundError(f"run={run}: no run folder with checkpoints")
+    if name == "best" and "best" not in there and "last" in there:
+        print("note: this run was not evaluated, so it has no best checkpoint; taking the last", file=sys.stderr)
+        name = "last"
+    if name not in there:
+        raise FileNotFoundError(f"checkpoint={checkpoint}: {run} has {', '.join(there)}")
+    return folder / f"{name}.ckpt"
+
+
+def load_gan(run: Path, *, checkpoint: str = "best", device: str = "auto") -> tuple[GAN, TrainConfig, int]:
+    """Rebuild a GAN from a run folder, in evaluation mode, with its configuration and the step it was saved at.
+
+    Raises:
+        FileNotFoundError: no such run or checkpoint.
+        ValueError: the checkpoint is damaged, or its weights are not those of its configuration.
+    """
+    path = checkpoint_path(run, checkpoint)
+    content = load_checkpoint(path)
+    config = check(OmegaConf.create(content["config"]), TrainConfig)
+    gan = build_gan(config)
+    try:
+        gan.load_state_dict(content["state_dict"])
+    except RuntimeError as error:
+        raise ValueError(f"{path}: its weights do not fit its configuration") from error
+    if device == "auto":
+        device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
+    try:
+        gan.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={device}: not available here ({str(error).splitlines()[0]})") from error
+    return gan.eval(), config, int(content["global_step"])

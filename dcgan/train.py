@@ -1,0 +1,92 @@
+"""``python -m dcgan.train [group=option ...] [key=value ...]``: train a GAN, into a run folder."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from dcgan.cli import Launch, cli
+from dcgan.config import TrainConfig, check, resumed
+
+if TYPE_CHECKING:
+    from dcgan.runs import Run
+
+
+def train(config: TrainConfig, folder: Path, *, overrides: Sequence[str] = ()) -> dict[str, float]:
+    """Train as ``config`` says, into ``folder``: a new one, or the one that ``config.resume`` names.
+
+    Returns:
+        The run's numbers: steps, seconds, images/s, and the last and best FID where it was evaluated.
+
+    Raises:
+        ValueError, FileNotFoundError: before anything is written, one line on what is wrong.
+        SystemExit: somebody asked it to stop; it is saved.
+    """
+    from dcgan import runs  # torch loads here: --help, and mistakes in the configuration, answer without it
+
+    run = runs.build_run(config, folder)
+    first_step = runs.resume_step(run) if config.resume else 0
+    runs.record_start(run, overrides)
+    runs.record_status(run, state="running")
+    started = time.perf_counter()
+    try:
+        runs.fit(run, resume=config.resume is not None)
+    except BaseException as error:
+        runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
+        raise
+    results = _results(run, first_step=first_step, seconds=time.perf_counter() - started)
+    runs.record_status(run, state="interrupted" if run.stop.received else "finished", results=results)
+    if run.trainer.is_global_zero:
+        print(summary(run, results))
+    if run.stop.received:
+        raise SystemExit(128 + run.stop.received)
+    return results
+
+
+def _results(run: "Run", *, first_step: int, seconds: float) -> dict[str, float]:
+    steps = run.trainer.global_step
+    images = (steps - first_step) * run.config.data.batch_size * run.config.d_steps * run.trainer.world_size
+    results = {"steps": steps, "seconds": round(seconds, 1), "images_per_second": round(images / seconds, 1)}
+    if run.evaluation is not None and run.evaluation.latest is not None and run.evaluation.best is not None:
+        name = run.evaluation.name
+        results |= {name: run.evaluation.latest, f"best/{name}": run.evaluation.best}
+    return results
+
+
+def summary(run: "Run", results: dict[str, float]) -> str:
+    """What a person wants to know when the bar is gone: the numbers, where things are, and what to type next."""
+    minutes, seconds = divmod(round(results["seconds"]), 60)
+    speed = f"{results['images_per_second']:.0f} images/s"
+    word = "stopped at" if run.stop.received else "finished"
+    lines = [f"\n{word} step {results['steps']} after {minutes}:{seconds:02d} ({speed})", f"  run      {run.folder}"]
+    evaluation = run.evaluation
+    if evaluation is not None and evaluation.latest is not None:
+        best = f"best {evaluation.best:.2f} at step {evaluation.best_step}"
+        lines.append(f"  FID      {evaluation.latest:.2f} ({evaluation.name}; {best})")
+    lines.append(f"  samples  {run.samples.path}")
+    if run.stop.received:
+        lines.append(f"  go on    python -m dcgan.train resume={run.folder}")
+    else:
+        lines.append(f"  report   python -m dcgan.evaluate run={run.folder}")
+        lines.append(f"  draw     python -m dcgan.generate run={run.folder} n=64 seed=3")
+    return "\n".join(lines)
+
+
+def main(config: DictConfig, launch: Launch) -> dict[str, float]:
+    """Train what the command line composed to."""
+    if config.resume is not None:
+        folder = Path(config.resume)
+        typed = check(resumed(config, launch.overrides), TrainConfig)
+        typed.resume = str(folder)
+    else:
+        typed = check(config, TrainConfig)
+        folder = launch.folder(typed.name)
+    from dcgan import runs
+
+    return train(typed, runs.shared_folder(folder), overrides=launch.overrides)
+
+
+if __name__ == "__main__":
+    cli("train", main)
