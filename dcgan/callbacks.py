@@ -128,12 +128,12 @@ class Evaluation(Callback):
         self.best, self.best_step, self.latest = (state_dict[key] for key in ("best", "best_step", "latest"))
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
-        """Evaluate where an interval ends."""
-        if trainer.global_step % self.every == 0:
+        """Evaluate where an interval ends, and at the last step."""
+        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             self._evaluate(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
-        """Evaluate what training ended with, unless somebody is waiting for it to stop."""
+        """Evaluate what training ended with otherwise, by epochs or by time, unless somebody waits for it to stop."""
         if self._evaluated != trainer.global_step and not interrupted(trainer):
             self._evaluate(trainer, pl_module)
         if self.best is not None:

@@ -54,24 +54,22 @@ class Checkpoints(Callback):
         """Save where an interval ends, or an evaluation just found the best."""
         step = trainer.global_step
         self._save_best(trainer)
-        if step % self.every == 0:
-            self._save_last(trainer)
-            if self.keep:
-                trainer.save_checkpoint(self.folder / f"step_{step:06d}.ckpt")
+        if step % self.every == 0 or step == trainer.max_steps or trainer.should_stop:
+            self._saved = step
+            trainer.save_checkpoint(self.folder / "last.ckpt")
+        if step % self.every == 0 and self.keep:
+            trainer.save_checkpoint(self.folder / f"step_{step:06d}.ckpt")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save where training ends, or was asked to end."""
-        self._save_best(trainer)
-        if self._saved != trainer.global_step:
-            self._save_last(trainer)
+        """Save where training ended otherwise: by epochs, or by time."""
+        if self._save_best(trainer) or self._saved != trainer.global_step:
+            trainer.save_checkpoint(self.folder / "last.ckpt")
 
-    def _save_best(self, trainer: Trainer) -> None:
-        if self.evaluation is not None and self.evaluation.take_improved():
+    def _save_best(self, trainer: Trainer) -> bool:
+        improved = self.evaluation is not None and self.evaluation.take_improved()
+        if improved:
             trainer.save_checkpoint(self.folder / "best.ckpt")
-
-    def _save_last(self, trainer: Trainer) -> None:
-        self._saved = trainer.global_step
-        trainer.save_checkpoint(self.folder / "last.ckpt")
+        return improved
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

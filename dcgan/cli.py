@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dcgan.config import CONF, SCHEMAS, folder_name, unknown_key
+from dcgan.config import CONF, SCHEMAS, folder_name, named, unknown_key
 from dcgan.status import write_status
 
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException)
@@ -32,10 +33,27 @@ class Launch(NamedTuple):
 
     def folder(self, name: str) -> Path:
         """A folder for this job's run that does not exist yet; it is not made."""
-        stamp = datetime.now().strftime("%Y-%m-%d_%H-%M-%S_")
-        base = (self.sweep or Path("outputs")) / (("" if self.sweep else stamp) + folder_name(name, self.overrides))
+        if self.sweep is None:
+            told = named(self.overrides)
+            base = Path("outputs") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name, told)}"
+        else:
+            base = self.sweep / folder_name(name, _varied(self.sweep, self.overrides))
         candidates = (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000)))
         return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def _varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
+    """Those of a job's overrides that differ from job to job; Hydra keeps what was typed in ``multirun.yaml``."""
+    parser = OverridesParser.create()
+    typed = parser.parse_overrides(_words(OmegaConf.load(sweep / "multirun.yaml").hydra.overrides.task))
+    keys = {override.key_or_group for override in typed if override.is_sweep_override()}
+    own = zip(overrides, parser.parse_overrides(list(overrides)), strict=True)
+    return [text for text, override in own if override.key_or_group in keys]
+
+
+def _words(overrides: ListConfig) -> list[str]:
+    """As they were typed: iterating would resolve a ``${...}`` in them."""
+    return OmegaConf.to_container(overrides, resolve=False)  # type: ignore[return-value]
 
 
 Task = Callable[[DictConfig, Launch], Any]
@@ -47,15 +65,23 @@ def cli(entry: str, task: Task) -> None:
     A mistake of the user's is printed in one line, and the process exits with 1; ``DCGAN_TRACEBACK=1`` shows all.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
+    raised: list[Exception] = []
 
     def job(config: DictConfig) -> Any:
         hydra_config = HydraConfig.get()
         sweep = Path(hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
-        launch = Launch(overrides=list(hydra_config.overrides.task), sweep=sweep)
-        return task(config, launch) if sweep is None else _sweep_job(entry, task, config, launch)
+        launch = Launch(overrides=_words(hydra_config.overrides.task), sweep=sweep)
+        if sweep is not None:
+            return _sweep_job(entry, task, config, launch)
+        try:
+            return task(config, launch)
+        except Exception as error:  # raised again below: inside a job, Hydra adds a line of its own
+            raised.append(error)
 
     try:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
+        if raised:
+            raise raised[0]
     except USER_ERRORS as error:
         if os.environ.get("DCGAN_TRACEBACK") == "1":
             raise
@@ -70,7 +96,7 @@ def explain(error: Exception, entry: str) -> str:
     """One line for a user's mistake."""
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: cannot be read; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
+        return f"{error.override}: not key=value; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={option}: no such option; there are {', '.join(error.options)}"

@@ -317,13 +317,18 @@ UNNAMED = re.compile(r"[+~]*(name|experiment|resume|sweep|trainer|logger|data\.r
 LONGEST_NAME = 80
 
 
-def folder_name(name: str, overrides: Sequence[str]) -> str:
-    """The name of a run folder: ``name`` and what was typed that matters, in ``[A-Za-z0-9._-]``, 80 bytes at most.
+def named(overrides: Sequence[str]) -> list[str]:
+    """What was typed that changes what a run computes."""
+    return [override for override in overrides if not UNNAMED.match(override)]
+
+
+def folder_name(name: str, told: Sequence[str]) -> str:
+    """The name of a run folder: ``name`` and the overrides ``told``, in ``[A-Za-z0-9._-]``, 80 bytes at most.
 
     Such a path can be pasted behind ``run=``: Hydra stumbles over ``=``, ``,`` and brackets.
     """
-    told = [override for override in overrides if not UNNAMED.match(override) and override != f"model={name}"]
-    full = "_".join([name, *(re.sub(r"[^A-Za-z0-9.]+", "-", override).strip("-") for override in told)])
+    words = [re.sub(r"[^A-Za-z0-9.]+", "-", override).strip("-") for override in told if override != f"model={name}"]
+    full = "_".join([name, *words])
     if len(full) <= LONGEST_NAME:
         return full
     return f"{full[: LONGEST_NAME - 9]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
@@ -380,8 +385,8 @@ def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
 
 def unknown_key(key: str, schema: type) -> str:
     """The line for a key that does not exist, with the nearest that do."""
-    near = difflib.get_close_matches(key, list(known_keys(schema)), n=3, cutoff=0.6)
-    hint = f"; did you mean {' or '.join(near)}?" if near else ""
+    near = difflib.get_close_matches(key, list(known_keys(schema)), n=1, cutoff=0.75)
+    hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
     return f"{key}: no such key{hint}"
 
 
@@ -402,12 +407,12 @@ def _select(config: Any, key: str) -> Any:
     return config
 
 
-KINDS = {"Integer": "a whole number", "Float": "a number", "Boolean": "true or false"}
+KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
 
 
 def _one_line(error: OmegaConfBaseException) -> str:
     key, first = str(error.full_key), str(error).splitlines()[0]
-    if match := re.match(r"Value '(.*)' of type '.*' could not be converted to (\w+)", first):
+    if match := re.match(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", first):
         return f"{key}={match[1]}: must be {KINDS.get(match[2], match[2])}"
     if re.match(r"Incompatible value 'None'|field '.*' is not Optional", first):
         return f"{key}=null: must have a value"

@@ -38,7 +38,10 @@ def prepare_mnist(root: Path) -> Path:
     """
     folder = root / "MNIST" / "raw"
     if _missing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OSError(f"data.root={root}: cannot be made ({error.strerror}); choose another folder") from error
         with FileLock(folder / ".lock"):  # a second process waits here, then finds the files
             if _missing(folder):
                 _fetch(folder)

@@ -1,0 +1,46 @@
+# make train and make test do everything on a fresh machine that has Python 3.11 to 3.13, make and npm.
+PYTHON ?= python3
+BIN := .venv/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install train test check lint format dashboard bench clean
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+install: .venv/installed  ## create .venv with the pinned versions
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "error: $(PYTHON) is Python %d.%d; needs 3.11 to 3.13: make PYTHON=python3.12 ..." % v)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+train: install  ## train on MNIST for a few minutes (ARGS='seed=1 ...' is passed on)
+	$(BIN)/python -m dcgan.train experiment=quick $(ARGS)
+
+test: install  ## the fast test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install  ## what CI checks: lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+lint: install  ## ruff alone
+	$(BIN)/ruff check .
+
+format: install  ## let ruff rewrite what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+dashboard: install  ## TensorBoard over all runs
+	$(BIN)/tensorboard --logdir outputs $(ARGS)
+
+bench: install  ## images/s against a plain loop and a bare step (about 10 minutes)
+	$(BIN)/python experiments/speed/bench.py $(ARGS)
+
+clean:  ## remove .venv and caches; data/ and outputs/ stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

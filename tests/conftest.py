@@ -1,0 +1,85 @@
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+
+from dcgan import evaluate, generate, train
+from dcgan.cli import SweepSummary, cli
+from dcgan.config import CONF, TrainConfig, check
+from dcgan.data.sources import prepare_mnist
+
+ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main}
+# The smallest run that still does everything.
+TINY = ["model.width=4", "data.batch_size=16", "samples.n=4", "trainer.gpus=0", "trainer.enable_progress_bar=false"]
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mnist_root() -> Path:
+    """Real MNIST, fetched if it has to be. Without it these tests fail: they are never skipped."""
+    root = Path(os.environ.get("DCGAN_DATA", Path(__file__).parents[1] / "data")).absolute()
+    prepare_mnist(root)
+    return root
+
+
+@pytest.fixture
+def workdir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mnist_root: Path) -> Path:
+    """An empty current folder, with the data set known."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DCGAN_DATA", str(mnist_root))
+    return tmp_path
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], workdir: Path
+) -> Callable[..., Result]:
+    """Run an entry point in this process, as ``python -m dcgan.<entry> <words>`` would."""
+
+    def run(entry: str, *words: str) -> Result:
+        monkeypatch.setattr(sys, "argv", [f"dcgan.{entry}", *words])
+        monkeypatch.setattr(SweepSummary, "failed", False)
+        code = 0
+        try:
+            cli(entry, ENTRIES[entry])
+        except SystemExit as exit_:
+            code = exit_.code if isinstance(exit_.code, int) else 1
+            if isinstance(exit_.code, str):
+                print(exit_.code, file=sys.stderr)
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+def composed(*words: str, entry: str = "train") -> Any:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose(entry, list(words))
+
+
+def config(*words: str, root: Path | str = "data") -> TrainConfig:
+    return check(composed(*TINY, f"data.root={root}", *words), TrainConfig)
+
+
+def printed_run(out: str) -> str:
+    """The run folder that a finished command names."""
+    return next(line.split()[1] for line in out.splitlines() if line.startswith("  run "))
+
+
+def options(group: str) -> Sequence[str]:
+    return sorted(path.stem for path in (CONF / group).glob("*.yaml"))

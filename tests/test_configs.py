@@ -1,0 +1,230 @@
+"""Every option and every recipe composes; every mistake is refused in one line that names it."""
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from conftest import TINY, Result, composed, config, options
+from lightning import Trainer
+
+from dcgan.config import (
+    CONF,
+    SCHEMAS,
+    EvaluateConfig,
+    GenerateConfig,
+    TrainConfig,
+    TrainerConfig,
+    check,
+    folder_name,
+    known_keys,
+    named,
+)
+from dcgan.data.module import LOADERS
+from dcgan.features import SPACES
+from dcgan.losses import LOSSES
+from dcgan.models import MODELS
+from dcgan.optim import OPTIMIZERS
+
+GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
+
+
+def test_every_trainer_argument_has_its_key() -> None:
+    arguments = set(inspect.signature(Trainer.__init__).parameters) - {"self"}
+    assert {field.name for field in fields(TrainerConfig)} == arguments | {"gpus"}
+
+
+@pytest.mark.parametrize(
+    ("group", "registry"),
+    [
+        ("model", MODELS),
+        ("loss", LOSSES),
+        ("optimizer", OPTIMIZERS),
+        ("data", LOADERS),
+        ("metrics", {*SPACES, "none"}),
+    ],
+)
+def test_options_and_registry_are_the_same(group: str, registry: Any) -> None:
+    assert options(group) == sorted(registry)
+
+
+@pytest.mark.parametrize("word", [f"{group}={option}" for group in GROUPS for option in options(group)])
+def test_every_option_and_recipe_composes_and_is_valid(word: str) -> None:
+    check(composed(word), TrainConfig)
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_recipe_says_what_it_is(name: str) -> None:
+    header = (CONF / "experiment" / f"{name}.yaml").read_text()
+    for part in ("Question:", f"Command:  python -m dcgan.train experiment={name}", "Budget:"):
+        assert part in header
+
+
+@pytest.mark.parametrize("entry", SCHEMAS)
+def test_every_key_is_in_its_file(entry: str) -> None:
+    words = {"train": [], "evaluate": ["run=x", "metrics=digits"], "generate": ["run=x"]}[entry]
+    plain = composed(*words, entry=entry)
+    for key in known_keys(SCHEMAS[entry]):
+        node = plain
+        for name in key.split("."):
+            assert name in node, key
+            node = node[name]
+
+
+def test_an_experiment_is_overridden_by_the_command_line() -> None:
+    assert config("experiment=quick").name == "quick"
+    assert config("experiment=quick", "model.width=5").model.width == 5
+
+
+def test_a_networks_own_value_wins_over_the_shared_one() -> None:
+    optimizer = config("optimizer.lr=3e-4", "optimizer.generator.lr=1e-3").optimizer
+    assert (optimizer.generator.lr, optimizer.discriminator.lr) == (1e-3, 3e-4)
+
+
+MISTAKES = [
+    # unknown keys and groups
+    ("optimizer.lrr=1", "optimizer.lrr: no such key; did you mean optimizer.lr?"),
+    ("model.widht=3", "model.widht: no such key; did you mean model.width?"),
+    ("+trainer.max_step=5", "trainer.max_step: no such key; did you mean trainer.max_steps?"),
+    ("zzz=5", "zzz: no such key; --help lists them"),
+    ("model=dcgn", "model=dcgn: no such option; there are dcgan, mlp"),
+    ("experiment=quik", "experiment=quik: no such option; there are quick"),
+    ("max_steps", "max_steps: not key=value"),
+    ("name=a=b", "name=a=b: not key=value; quote"),
+    # types
+    ("optimizer.lr=fast", "optimizer.lr=fast: must be a number"),
+    ("seed=1.5", "seed=1.5: must be a whole number"),
+    ("seed=null", "seed=null: must have a value"),
+    ("channels_last=maybe", "channels_last=maybe: must be true or false"),
+    ("optimizer.generator=adam", "optimizer.generator=adam: is a group of keys"),
+    ("optimizer.betas=3", "optimizer.betas: "),
+    ("data.root=${nowhere}", "data.root: Interpolation key 'nowhere' not found"),
+    # ranges
+    ("optimizer.lr=-1", "optimizer.lr=-1.0: must be a finite number above 0"),
+    ("optimizer.generator.lr=nan", "optimizer.generator.lr=nan: must be a finite number above 0"),
+    ("optimizer.discriminator.lr=0", "optimizer.discriminator.lr=0.0: must be a finite number above 0"),
+    ("optimizer.betas=[0.5]", "optimizer.betas=[0.5]: must be two numbers in [0, 1)"),
+    ("optimizer.betas=[0.5,1]", "optimizer.betas=[0.5, 1.0]: must be two numbers in [0, 1)"),
+    ("seed=-1", "seed=-1: must be from 0 to 2**32 - 1"),
+    ("name=a/b", "name=a/b: must be letters"),
+    ("d_steps=0", "d_steps=0: must be at least 1"),
+    ("ema.half_life=-1", "ema.half_life=-1.0: must be a finite number, 0 or more"),
+    ("model.width=0", "model.width=0: must be at least 1"),
+    ("model.depth=0", "model.depth=0: must be at least 1"),
+    ("model.latent_dim=0", "model.latent_dim=0: must be at least 1"),
+    ("samples.every=0", "samples.every=0: must be at least 1"),
+    ("samples.n=0", "samples.n=0: must be at least 1"),
+    ("checkpoints.every=0", "checkpoints.every=0: must be at least 1"),
+    ("metrics.every=0", "metrics.every=0: must be at least 1"),
+    ("metrics.num_samples=1", "metrics.num_samples=1: must be at least 2"),
+    ("data.batch_size=1", "data.batch_size=1: must be at least 2"),
+    ("data.batch_size=60001", "data.batch_size=60001 with d_steps=1 needs 60001 images a step; mnist has 60000"),
+    ("data.resolution=30", "data.resolution=30: must be a multiple of 4"),
+    ("data.channels=2", "data.channels=2: must be one of 1, 3"),
+    ("trainer.max_steps=0", "trainer.max_steps=0: must be at least 1, or -1 for no limit"),
+    ("trainer.max_steps=-1", "trainer.max_steps=-1: without max_epochs or max_time the run would never end"),
+    # names that only the files choose
+    ("model.name=vae", "model.name=vae: unknown; known: dcgan, mlp"),
+    ("loss.name=gan", "loss.name=gan: unknown; known: non_saturating"),
+    ("optimizer.generator.name=lion", "optimizer.generator.name=lion: unknown; known: adam"),
+    ("data.name=cifar", "data.name=cifar: unknown; known: mnist"),
+    ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, inception, none"),
+    ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, none"),
+    # combinations
+    ("model.depth=3", "data.resolution=28: with model.depth=3 it must be a multiple of 8"),
+    ("metrics.weights=x.pth", "metrics.weights=x.pth: the space digits ships"),
+    ("metrics.every=null", "metrics.every=null: metrics=digits needs a number"),
+    # what manual optimisation would ignore
+    ("trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1: gradient clipping is not available"),
+    (
+        "trainer.gradient_clip_algorithm=norm",
+        "trainer.gradient_clip_algorithm=norm: gradient clipping is not available",
+    ),
+    ("trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2: accumulation is not available; raise"),
+    ("trainer.overfit_batches=1", "trainer.overfit_batches=1: batches follow from"),
+    ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=True: the data set is divided"),
+    ("trainer.callbacks=[a]", "trainer.callbacks=['a']: objects cannot be named"),
+    ("trainer.logger=true", "trainer.logger=True: use the group logger="),
+    # what Lightning refuses
+    ("trainer.precision=7", "trainer: Precision 7 is invalid"),
+    ("trainer.max_time=soon", "trainer: `Timer(duration='soon')` is not a valid duration"),
+    ("trainer.gpus=some", "trainer.gpus=some: must be auto, 0 (CPU)"),
+    ("trainer.accelerator=cpu", "trainer.gpus=0: leave it out"),
+    ("resume=nowhere", "resume=nowhere: no run folder"),
+]
+
+
+@pytest.mark.parametrize(("word", "line"), MISTAKES)
+def test_a_mistake_is_one_line_and_starts_nothing(word: str, line: str, command: Any, workdir: Any) -> None:
+    result: Result = command("train", *TINY, word)
+    assert result.code == 1
+    assert result.out == ""
+    (printed,) = result.err.splitlines()
+    assert printed.startswith(f"error: {line}")
+    assert not list(workdir.iterdir())
+
+
+def test_metrics_none_takes_no_settings(command: Any) -> None:
+    result = command("train", *TINY, "metrics=none", "metrics.every=5")
+    assert result.err.startswith("error: metrics.every=5: metrics=none evaluates nothing")
+
+
+def test_a_key_misspelt_in_an_experiment_file_is_refused(
+    command: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text("# @package _global_\noptimizer:\n  learning_rate: 1\n")
+    result = command("train", f"hydra.searchpath=[file://{folder}]", "experiment=mine")
+    assert result.err == "error: optimizer.learning_rate: no such key; --help lists them\n"
+
+
+def test_the_traceback_is_there_for_who_wants_it(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DCGAN_TRACEBACK", "1")
+    with pytest.raises(ValueError, match="seed=-1"):
+        command("train", "seed=-1")
+
+
+@pytest.mark.parametrize(
+    ("schema", "entry", "word", "line"),
+    [
+        (EvaluateConfig, "evaluate", "split=val", "split=val: must be one of test, train"),
+        (EvaluateConfig, "evaluate", "num_samples=1", "num_samples=1: must be at least 2"),
+        (EvaluateConfig, "evaluate", "checkpoint=newest", "checkpoint=newest: must be best, last, or the number"),
+        (GenerateConfig, "generate", "n=0", "n=0: must be at least 1"),
+        (GenerateConfig, "generate", "format=gif", "format=gif: must be one of grid, png, npz"),
+        (GenerateConfig, "generate", "device=tpu", "device=tpu: must be one of auto, cpu, cuda, mps"),
+    ],
+)
+def test_mistakes_of_the_other_commands(schema: Any, entry: str, word: str, line: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        check(composed("run=x", word, entry=entry), schema)
+    assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize("entry", ["evaluate", "generate"])
+def test_a_run_is_needed(entry: str, command: Any) -> None:
+    assert command(entry).err == "error: run: no value; give it as run=...\n"
+
+
+# --- names of run folders
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["model=dcgan", "trainer.gpus=1"], "dcgan"),
+        (["optimizer.lr=1e-4", "seed=3"], "dcgan_optimizer.lr-1e-4_seed-3"),
+        (["resume=x", "data.root=/x", "++trainer.max_steps=5", "name=dcgan", "experiment=a", "logger=csv"], "dcgan"),
+        (["optimizer.betas=[0.5,0.9]"], "dcgan_optimizer.betas-0.5-0.9"),
+    ],
+)
+def test_a_folder_is_named_by_what_was_typed_that_matters(words: list[str], name: str) -> None:
+    assert folder_name("dcgan", named(words)) == name
+
+
+def test_long_names_stay_distinct_and_short() -> None:
+    words = [f"model.width={i}" for i in range(40)]
+    one, other = folder_name("dcgan", words), folder_name("dcgan", [*words, "seed=1"])
+    assert one != other
+    assert len(one) == len(other) == 80

@@ -1,0 +1,294 @@
+"""The alternation, with networks that record who was called and stepped."""
+
+import copy
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import config
+from lightning import Callback, Trainer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader
+
+from dcgan.gan import GAN, frozen
+from dcgan.losses import NonSaturating
+from dcgan.models.base import Discriminator, Generator, Verdict
+from dcgan.optim import build_optimizer
+from dcgan.runs import build_gan, quiet_lightning
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+class Recorder:
+    """Every optimiser step, with both networks before and after it."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+        self.gan: GAN | None = None
+
+    def state(self) -> dict[str, Any]:
+        assert self.gan is not None
+        networks = {"generator": self.gan.generator, "discriminator": self.gan.discriminator}
+        return {name: [p.detach().clone() for p in network.parameters()] for name, network in networks.items()}
+
+    def optimizer(self, name: str, parameters: Iterator[nn.Parameter]) -> Optimizer:
+        optimizer = build_optimizer(parameters, name="adam", lr=1e-2, betas=(0.5, 0.999))
+        before: list[dict[str, Any]] = []
+        optimizer.register_step_pre_hook(lambda *_: before.append(self.state()))
+        optimizer.register_step_post_hook(lambda *_: self.events.append((name, before.pop(), self.state())))
+        return optimizer
+
+
+class TinyGenerator(Generator):
+    def __init__(self) -> None:
+        super().__init__(latent_dim=3)
+        self.body = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4)))
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.body(latents)
+
+
+class TinyDiscriminator(Discriminator):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
+        self.seen: list[Tensor] = []
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        self.seen.append(images.detach().clone())
+        return Verdict(self.body(images).squeeze(1))
+
+
+class Relativistic(NonSaturating):
+    relativistic = True
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        self.real_logits = real
+        return super().generator(real=real, fake=fake)
+
+
+def make_gan(recorder: Recorder, *, d_steps: int = 1, loss: Any = None, half_life: float = 0.1) -> GAN:
+    torch.manual_seed(0)
+    gan = GAN(
+        TinyGenerator(),
+        TinyDiscriminator(),
+        loss=loss or NonSaturating(),
+        generator_optimizer=partial(recorder.optimizer, "generator"),
+        discriminator_optimizer=partial(recorder.optimizer, "discriminator"),
+        seed=5,
+        d_steps=d_steps,
+        ema_half_life=half_life,
+        channels_last=False,
+    )
+    recorder.gan = gan
+    return gan
+
+
+def fit(gan: GAN, folder: Path, *, steps: int, batch: int = 6, **arguments: Any) -> Trainer:
+    quiet_lightning()
+    own = torch.Generator().manual_seed(0)
+    images = torch.randn(100, batch * gan.d_steps, 1, 4, 4, generator=own).clamp(-1, 1)
+    data = DataLoader([(batch, torch.zeros(len(batch))) for batch in images], batch_size=None)
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=steps,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        default_root_dir=folder,
+        **arguments,
+    )
+    trainer.fit(gan, data)
+    return trainer
+
+
+@pytest.mark.parametrize("d_steps", [1, 2, 5])
+def test_each_step_is_d_steps_of_the_discriminator_then_one_of_the_generator(d_steps: int, tmp_path: Path) -> None:
+    recorder = Recorder()
+    trainer = fit(make_gan(recorder, d_steps=d_steps), tmp_path, steps=7)
+    assert trainer.global_step == 7
+    assert [name for name, _, _ in recorder.events] == (["discriminator"] * d_steps + ["generator"]) * 7
+
+
+@pytest.mark.parametrize("d_steps", [1, 3])
+def test_an_update_leaves_the_other_network_bit_identical(d_steps: int, tmp_path: Path) -> None:
+    recorder = Recorder()
+    fit(make_gan(recorder, d_steps=d_steps), tmp_path, steps=4)
+    previous = None
+    for name, before, after in recorder.events:
+        other = "generator" if name == "discriminator" else "discriminator"
+        assert all(map(torch.equal, before[other], after[other]))
+        assert not all(map(torch.equal, before[name], after[name]))
+        if previous:  # and nothing moves between two steps either
+            assert all(map(torch.equal, previous[name], before[name]))
+            assert all(map(torch.equal, previous[other], before[other]))
+        previous = after
+
+
+def test_the_discriminator_sees_fresh_reals_and_the_generators_own_fakes(tmp_path: Path) -> None:
+    gan = make_gan(Recorder(), d_steps=2)
+    fit(gan, tmp_path, steps=1)
+    real1, fake1, real2, fake2, generators = gan.discriminator.seen
+    assert all(len(images) == 6 for images in gan.discriminator.seen)
+    assert not torch.equal(real1, real2)
+    assert not torch.equal(fake1, fake2)
+    assert torch.equal(fake2, generators)
+
+
+def test_the_average_follows_its_formula(tmp_path: Path) -> None:
+    recorder = Recorder()
+    gan = make_gan(recorder, half_life=0.1)
+    expected = [p.detach().clone() for p in gan.generator.parameters()]
+    fit(gan, tmp_path, steps=5)
+    decay = 0.5 ** (6 / 100)
+    for name, _, after in recorder.events:
+        if name == "generator":
+            expected = [e * decay + p * (1 - decay) for e, p in zip(expected, after["generator"], strict=True)]
+    for average, value in zip(gan.ema.generator.parameters(), expected, strict=True):
+        torch.testing.assert_close(average, value)
+
+
+def test_the_noise_is_a_function_of_seed_and_step(tmp_path: Path) -> None:
+    first, second = make_gan(Recorder()), make_gan(Recorder())
+    torch.manual_seed(1)  # the global generator must not matter
+    fit(first, tmp_path, steps=3)
+    torch.manual_seed(2)
+    fit(second, tmp_path, steps=2)
+    assert len(second.discriminator.seen) == 6
+    for one, other in zip(first.discriminator.seen, second.discriminator.seen, strict=False):
+        assert torch.equal(one, other)
+
+
+def test_a_relativistic_loss_is_given_the_logits_of_real_images(tmp_path: Path) -> None:
+    loss = Relativistic()
+    fit(make_gan(Recorder(), loss=loss), tmp_path, steps=1)
+    assert loss.real_logits.shape == (6,)
+
+
+class Observer(Callback):
+    def __init__(self) -> None:
+        self.outputs: list[Any] = []
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *_: Any) -> None:
+        self.outputs.append(outputs)
+
+
+def test_what_a_step_observes_is_what_happened(tmp_path: Path) -> None:
+    observer, gan = Observer(), make_gan(Recorder())
+    fit(gan, tmp_path, steps=5, log_every_n_steps=2, callbacks=[observer])
+    assert [bool(outputs) for outputs in observer.outputs] == [False, True, False, True, True]
+    names = {f"{group}/{side}" for group in ("logits", "probability", "accuracy") for side in ("real", "fake")}
+    names |= {f"{group}/{net}" for group in ("loss", "grad_norm") for net in ("discriminator", "generator")}
+    assert set(observer.outputs[-1]) == names | {"accuracy/fooled"}
+
+
+class Fixed(Discriminator):
+    """Logit = mean of the image: what it says of given images is known."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(()))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        return Verdict(images.mean((1, 2, 3)) * self.gain)
+
+
+def test_accuracies_count_right_verdicts(tmp_path: Path) -> None:
+    gan = make_gan(Recorder())
+    gan.discriminator = Fixed()
+    observed: dict[str, Tensor] = {}
+    real = torch.tensor([0.5, 0.5, 0.5, -0.5]).view(4, 1, 1, 1).expand(4, 1, 4, 4)
+    fake = torch.tensor([0.5, -0.5, -0.5, -0.5]).view(4, 1, 1, 1).expand(4, 1, 4, 4)
+    gan._optimizer = lambda index: NoStep()  # type: ignore[method-assign, return-value, assignment]
+    gan.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
+    gan._grad_norm = lambda network: torch.zeros(())  # type: ignore[method-assign]
+    gan.update_discriminator(real=real, fake=fake, observed=observed)
+    gan.update_generator(real=real, fake=fake.clone().requires_grad_(), observed=observed)
+    assert observed["accuracy/real"] == 0.75
+    assert observed["accuracy/fake"] == 0.75
+    assert observed["accuracy/fooled"] == 0.25
+    assert observed["logits/real"] == 0.25
+    assert observed["probability/fake"].item() == pytest.approx(
+        torch.tensor([0.5, -0.5, -0.5, -0.5]).sigmoid().mean().item()
+    )
+
+
+class NoStep:
+    def zero_grad(self) -> None: ...
+    def step(self) -> None: ...
+
+
+def test_frozen_restores_also_after_an_error() -> None:
+    network = nn.Linear(2, 2)
+    network.bias.requires_grad = False
+    with pytest.raises(RuntimeError), frozen(network):
+        assert not network.weight.requires_grad
+        raise RuntimeError
+    assert network.weight.requires_grad
+    assert not network.bias.requires_grad
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_precisions_train_both_networks(precision: str, tmp_path: Path) -> None:
+    gan = build_gan(config("seed=1"))
+    before = copy.deepcopy(gan.state_dict())
+    images = torch.rand(16, 1, 28, 28) * 2 - 1
+    observer = Observer()
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=3,
+        precision=precision,
+        logger=False,
+        log_every_n_steps=1,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        callbacks=[observer],
+    )
+    quiet_lightning()
+    trainer.fit(gan, DataLoader([(images, torch.zeros(16))] * 3, batch_size=None))
+    for name, value in gan.state_dict().items():
+        assert value.dtype == before[name].dtype
+        assert value.isfinite().all()
+        if name.endswith("weight"):
+            assert not torch.equal(value, before[name]), name
+    assert all(value.isfinite() for outputs in observer.outputs for value in outputs.values())
+
+
+def test_weights_follow_from_the_seed_and_leave_the_global_generator_alone() -> None:
+    state = torch.get_rng_state()
+    one, same, other = (build_gan(config(f"seed={seed}")).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["generator.body.0.weight"], other["generator.body.0.weight"])
+
+
+def test_a_sample_is_the_same_at_any_number_and_any_offset() -> None:
+    gan = build_gan(config("seed=1"))
+    many = gan.sample(n=130, seed=3)
+    assert many.shape == (130, 1, 28, 28)
+    assert many.dtype == torch.uint8
+    assert torch.equal(many[:7], gan.sample(n=7, seed=3))
+    assert not torch.equal(many, gan.sample(n=130, seed=4))
+
+
+def test_channels_last_computes_the_same_function() -> None:
+    latents, images = torch.randn(8, 100), torch.rand(8, 1, 28, 28)
+    plain, fast = (build_gan(config("model.width=16", f"channels_last={on}")) for on in (False, True))
+    assert fast.discriminator.body[2].weight.is_contiguous(memory_format=torch.channels_last)
+    gradients = []
+    for gan in (plain, fast):
+        fake = gan.generator(latents)
+        gan.discriminator(fake).logits.sum().backward()
+        gradients.append([p.grad for p in gan.generator.parameters()])
+    torch.testing.assert_close(plain.generator(latents), fast.generator(latents), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        plain.discriminator(images).logits, fast.discriminator(images).logits, rtol=1e-4, atol=1e-5
+    )
+    for one, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

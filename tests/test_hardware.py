@@ -1,0 +1,88 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from conftest import config
+
+from dcgan import hardware
+from dcgan.hardware import accelerator_for, precision_for, resolve_hardware
+
+
+@pytest.mark.parametrize(
+    ("gpus", "cuda", "mps", "expected"),
+    [
+        ("auto", 0, 0, ("cpu", 1)),
+        ("auto", 4, 0, ("cuda", 1)),
+        ("auto", 0, 1, ("mps", 1)),
+        (0, 4, 0, ("cpu", 1)),
+        (1, 4, 0, ("cuda", 1)),
+        (1, 0, 1, ("mps", 1)),
+        (3, 4, 0, ("cuda", 3)),
+        (-1, 4, 0, ("cuda", 4)),
+        ([0, 2], 4, 0, ("cuda", [0, 2])),
+    ],
+)
+def test_gpus_become_accelerator_and_devices(
+    gpus: Any, cuda: int, mps: int, expected: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert accelerator_for(gpus, cuda=cuda, mps=mps) == expected
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("gpus", [1, 2, -1, [0, 1]])
+def test_without_any_it_warns_once_and_takes_the_cpu(gpus: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    assert accelerator_for(gpus, cuda=0, mps=0) == ("cpu", 1)
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: trainer.gpus={gpus}: no accelerator on this machine; training on the CPU"
+    ]
+
+
+@pytest.mark.parametrize(("gpus", "cuda", "mps"), [(3, 2, 0), (2, 0, 1), ([0, 2], 2, 0), (-2, 2, 0), ([-1], 2, 0)])
+def test_fewer_than_asked_is_an_error_that_says_how_many_there_are(gpus: Any, cuda: int, mps: int) -> None:
+    with pytest.raises(ValueError, match=f"this machine has {cuda or mps}"):
+        accelerator_for(gpus, cuda=cuda, mps=mps)
+
+
+@pytest.mark.parametrize("gpus", ["one", True, 1.5, [], None, ["0"]])
+def test_what_is_no_number_of_devices(gpus: Any) -> None:
+    with pytest.raises(ValueError, match=r"trainer.gpus=.*must be auto, 0"):
+        accelerator_for(gpus, cuda=2, mps=0)
+
+
+def resolve(**arguments: Any) -> dict[str, Any]:
+    return resolve_hardware(replace(config().trainer, **{"gpus": "auto", **arguments}))
+
+
+def test_accelerator_and_devices_pass_through_untouched() -> None:
+    resolved = resolve(accelerator="cpu", devices=1, precision="32-true")
+    assert resolved == {"accelerator": "cpu", "devices": 1, "precision": "32-true"}
+
+
+def test_gpus_beside_an_accelerator_is_refused() -> None:
+    with pytest.raises(ValueError, match="trainer.gpus=1: leave it out"):
+        resolve(gpus=1, accelerator="cpu")
+
+
+@pytest.mark.parametrize("devices", [2, "2", [0, 1], -1])
+def test_several_devices_get_the_strategy_that_two_optimisers_need(devices: Any) -> None:
+    assert resolve(accelerator="cpu", devices=devices)["strategy"] == "ddp_find_unused_parameters_true"
+    assert resolve(accelerator="cpu", devices=devices, strategy="ddp_spawn")["strategy"] == "ddp_spawn"
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "precision"),
+    [({"avx512_bf16": True}, "bf16-mixed"), ({"amx_bf16": True}, "bf16-mixed"), ({"avx2": True}, "32-true")],
+)
+def test_auto_precision_is_bfloat16_where_the_cpu_computes_in_it(
+    capabilities: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware.torch.cpu, "get_capabilities", lambda: capabilities)
+    assert precision_for("auto", "cpu") == precision
+
+
+def test_auto_precision_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert precision_for("auto", "cuda") == "bf16-mixed"
+    assert precision_for("auto", "mps") == "32-true"
+    assert precision_for("64-true", "cuda") == "64-true"

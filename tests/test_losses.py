@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from dcgan.losses import LOSSES
+
+REAL = torch.tensor([-5.0, 1.4, 12.5, 2.7])
+FAKE = torch.tensor([10.0, 4.4, -5.5, 3.6])
+# loss: (discriminator, generator), computed by hand from the papers' formulas.
+EXPECTED = {"non_saturating": (5.833866, 1.385821)}
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_closed_form(name: str) -> None:
+    loss = LOSSES[name]()
+    discriminator, generator = EXPECTED[name]
+    assert loss.discriminator(real=REAL, fake=FAKE).item() == pytest.approx(discriminator, rel=1e-5)
+    assert loss.generator(real=REAL, fake=FAKE).item() == pytest.approx(generator, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_real_and_fake_are_not_interchangeable(name: str) -> None:
+    loss = LOSSES[name]()
+    right, swapped = loss.discriminator(real=REAL, fake=FAKE), loss.discriminator(real=FAKE, fake=REAL)
+    assert abs(right.item() - swapped.item()) > 0.1
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_generators_loss_falls_as_fakes_get_more_convincing(name: str) -> None:
+    fake = FAKE.clone().requires_grad_()
+    LOSSES[name]().generator(real=REAL, fake=fake).backward()
+    assert (fake.grad < 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_extreme_logits_stay_finite(name: str) -> None:
+    extreme = torch.tensor([-1e4, 1e4])
+    loss = LOSSES[name]()
+    assert loss.discriminator(real=extreme, fake=extreme).isfinite()
+    assert loss.generator(real=extreme, fake=extreme).isfinite()
