@@ -16,7 +16,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from hydra.experimental.callback import Callback
 from hydra.types import RunMode
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dcgan.config import CONF, SCHEMAS, folder_name, named, unknown_key
@@ -51,7 +51,7 @@ def _varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
     return [text for text, override in own if override.key_or_group in keys]
 
 
-def _words(overrides: ListConfig) -> list[str]:
+def _words(overrides: Any) -> list[str]:
     """As they were typed: iterating would resolve a ``${...}`` in them."""
     return OmegaConf.to_container(overrides, resolve=False)  # type: ignore[return-value]
 

@@ -312,8 +312,10 @@ def _check_training(config: TrainConfig) -> None:
             raise ValueError(f"metrics.{key}={value}: metrics=none evaluates nothing; leave it null")
 
 
-# What does not change what a run computes, so neither its folder's name.
-UNNAMED = re.compile(r"[+~]*(name|experiment|resume|sweep|trainer|logger|data\.root|hydra)([./@=]|$)")
+# What does not change what a run learns, so neither its folder's name.
+UNNAMED = re.compile(
+    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|data\.root|hydra)([./@=]|$)"
+)
 LONGEST_NAME = 80
 
 

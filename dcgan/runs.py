@@ -207,6 +207,8 @@ def quiet_lightning() -> None:
 QUIETED = (
     r"The 'train_dataloader' does not have many workers",  # batches are gathered from memory
     r"Found \d+ module\(s\) in eval mode at the start of training",  # the averaged generator, always
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # batches follow from the step
+    r"The number of training batches .* is smaller than the logging interval",  # which counts steps of the run
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
 )
 
@@ -216,7 +218,7 @@ def build_loggers(config: TrainConfig, folder: Path) -> list[Logger]:
     if config.logger.name == "tensorboard":
         return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False)]
     if config.logger.name == "csv":
-        return [CSVLogger(folder, name="", version="")]
+        return [CSVLogger(folder, name="csv")]  # version_0/metrics.csv; a resumed run writes version_1
     return []
 
 

@@ -1,0 +1,281 @@
+"""The commands, as a person types them, on real MNIST."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import TINY, Result, printed_run
+from PIL import Image
+
+Command = Callable[..., Result]
+SHORT = [*TINY, "samples.every=4", "checkpoints.every=4"]
+# Sixty samples are no FID to report, but every line of the code that makes one runs.
+SCORED = ["metrics.num_samples=60", "metrics.every=4"]
+
+
+def train(command: Command, *words: str) -> Path:
+    result = command("train", *SHORT, *words)
+    assert result.code == 0, result.err
+    return Path(printed_run(result.out))
+
+
+def state(run: Path, checkpoint: str = "last") -> dict[str, Any]:
+    return torch.load(run / "checkpoints" / f"{checkpoint}.ckpt", weights_only=True)
+
+
+def pixels(path: str) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("L"))
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one["global_step"] == other["global_step"]
+    for name, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][name]), name
+
+
+# --- the chain
+
+
+def test_train_evaluate_generate(command: Command, workdir: Path) -> None:
+    run = train(command, *SCORED, "trainer.max_steps=10", "checkpoints.keep=true")
+    names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
+    assert {
+        *("config.yaml", "provenance.jsonl", "status.json", "metrics.jsonl"),
+        *(f"checkpoints/{name}.ckpt" for name in ("best", "last", "step_000004", "step_000008")),
+        *(f"samples/{name}.png" for name in ("real", "step_000000", "step_000004", "step_000008", "step_000010")),
+    } <= names
+    assert state(run)["global_step"] == 10
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "finished"
+    records = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [record["step"] for record in records] == [4, 8, 10]
+    best = min(records, key=lambda record: record["value"])
+    assert state(run, "best")["global_step"] == best["step"]
+    assert status["results"]["best/fid_digits_train_60"] == best["value"]
+
+    again = command("evaluate", f"run={run}", "split=train")
+    assert again.code == 0, again.err
+    record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert (record["metric"], record["checkpoint"]) == ("fid_digits_train_60", "best")
+    assert record["value"] == pytest.approx(best["value"], rel=1e-4)
+
+    reported = command("evaluate", f"run={run}", "num_samples=100", "checkpoint=4")
+    assert "fid_digits_test_100" in reported.out
+    record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert (record["num_real"], record["num_fake"], record["step"]) == (10_000, 100, 4)
+
+    drawn = command("generate", f"run={run}", "n=9", "seed=3")
+    assert drawn.code == 0, drawn.err
+    assert pixels(drawn.out.strip()).shape == (92, 92)
+
+
+def test_generate_needs_no_data_and_draws_the_same_in_every_format(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(command, "trainer.max_steps=2", "metrics=none")
+    monkeypatch.setenv("DCGAN_DATA", str(workdir / "nothing"))
+    for form, out in (("npz", "a.npz"), ("png", "folder"), ("grid", "grid.png")):
+        result = command("generate", f"run={run}", "n=5", "seed=3", f"format={form}", f"out={out}")
+        assert result.out.strip() == out
+        assert "no best checkpoint; taking the last" in result.err
+    images = np.load("a.npz")["images"]
+    assert (images.shape, images.dtype) == ((5, 28, 28), np.uint8)
+    for i, image in enumerate(images):
+        assert np.array_equal(pixels(f"folder/{i:06d}.png"), image)
+    assert np.array_equal(pixels("grid.png")[2:30, 2:30], images[0])
+    assert not (workdir / "nothing").exists()
+
+    refused = command("generate", f"run={run}", "n=6", "out=a.npz", "format=npz")
+    assert refused.code == 1
+    assert refused.err.splitlines()[-1] == "error: out=a.npz: exists; choose another, or overwrite=true"
+    assert len(np.load("a.npz")["images"]) == 5
+    assert command("generate", f"run={run}", "n=6", "out=a.npz", "format=npz", "overwrite=true").code == 0
+    assert len(np.load("a.npz")["images"]) == 6
+    assert command("generate", f"run={run}", "n=2", "out=folder", "format=png", "overwrite=true").code == 0
+    assert len(list(Path("folder").iterdir())) == 2
+
+
+def test_what_is_no_run_or_checkpoint(command: Command, workdir: Path) -> None:
+    assert command("generate", "run=nowhere").err == "error: run=nowhere: no run folder with checkpoints\n"
+    run = train(command, *SCORED, "trainer.max_steps=4")
+    assert command("evaluate", f"run={run}", "checkpoint=7").err == f"error: checkpoint=7: {run} has best, last\n"
+    path = run / "checkpoints" / "last.ckpt"
+    content = state(run)
+    content["config"]["model"]["width"] = 5
+    torch.save(content, path)
+    refused = command("generate", f"run={run}", "checkpoint=last")
+    assert refused.err == f"error: {path}: its weights do not fit its configuration\n"
+    path.write_bytes(b"half")
+    assert f"{path} is not a readable checkpoint" in command("generate", f"run={run}", "checkpoint=last").err
+
+
+def test_the_run_folder_tells_what_ran(command: Command, workdir: Path) -> None:
+    run = train(command, "trainer.max_steps=2", "metrics=none", "optimizer.lr=1e-3")
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,120}", run.name)
+    assert "optimizer.lr-1e-3" in run.name
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["optimizer"]["generator"]["lr"] == 1e-3
+    assert config["trainer"]["precision"] in ("32-true", "bf16-mixed")  # what `auto` became
+    provenance = json.loads((run / "provenance.jsonl").read_text())
+    assert "optimizer.lr=1e-3" in provenance["command"]
+    assert provenance["packages"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_what_users_type_trains_on_the_cpu_with_one_warning(command: Command, workdir: Path) -> None:
+    if torch.accelerator.is_available():
+        pytest.skip("this machine has an accelerator")
+    words = [word for word in SHORT if not word.startswith("trainer.gpus")]
+    result = command("train", "model=dcgan", "trainer.gpus=1", *words, "trainer.max_steps=2", "metrics=none")
+    assert result.code == 0
+    assert result.err == "warning: trainer.gpus=1: no accelerator on this machine; training on the CPU\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["model=mlp"], ["d_steps=2"], ["data.resolution=32", "data.channels=3"], ["logger=csv"], ["logger=none"]],
+)
+def test_every_axis_takes_steps(words: list[str], command: Command, workdir: Path) -> None:
+    run = train(command, "trainer.max_steps=3", "metrics=none", *words)
+    assert state(run)["global_step"] == 3
+
+
+def test_epochs_and_other_trainer_arguments_hold(command: Command, workdir: Path) -> None:
+    words = ["trainer.max_steps=-1", "trainer.max_epochs=2", "trainer.limit_train_batches=3"]
+    run = train(command, *SCORED, *words, "metrics.every=100")
+    assert state(run)["global_step"] == 6
+    records = (run / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(record)["step"] for record in records] == [6]  # the end is always evaluated
+
+
+# --- sweeps
+
+
+def test_a_sweep_makes_one_complete_run_folder_per_job(command: Command, workdir: Path) -> None:
+    result = command(
+        "train", "-m", *SHORT, "model=dcgan,mlp", "optimizer.lr=1e-4,2e-4", "trainer.max_steps=2", "metrics=none"
+    )
+    assert result.code == 0, result.err
+    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
+    runs = {path.name: path for path in sweep.iterdir() if path.is_dir()}
+    assert set(runs) == {f"{model}_optimizer.lr-{lr}" for model in ("dcgan", "mlp") for lr in ("0.0001", "0.0002")}
+    for name, run in runs.items():
+        assert name in result.out
+        assert json.loads((run / "status.json").read_text())["state"] == "finished"
+        config = yaml.safe_load((run / "config.yaml").read_text())
+        assert name == f"{config['model']['name']}_optimizer.lr-{config['optimizer']['lr']}"
+        drawn = command("generate", f"run={run.relative_to(workdir)}", "n=4")
+        assert drawn.code == 0, drawn.err
+
+
+def test_a_job_that_fails_does_not_stop_the_sweep(command: Command, workdir: Path) -> None:
+    result = command("train", "-m", *SHORT, "metrics=none", "trainer.max_steps=2", "optimizer.lr=-1,1e-3")
+    assert result.code == 1
+    assert "error: optimizer.lr=-1.0: must be a finite number above 0" in result.err
+    table = result.out[result.out.index("\nsweep ") :]
+    assert re.search(r"failed +dcgan_optimizer.lr-1 +optimizer.lr=-1.0: must be", table)
+    assert re.search(r"finished +dcgan_optimizer.lr-0.001 +steps 2", table)
+
+
+# --- resume
+
+
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(command: Command, workdir: Path) -> None:
+    straight = train(
+        command, *SCORED, "name=straight", "trainer.max_steps=9", "data.batch_size=20000"
+    )  # 3 steps an epoch
+    for first in (2, 3):  # in the middle, and at the end of an epoch
+        run = train(command, *SCORED, f"name=cut{first}", f"trainer.max_steps={first}", "data.batch_size=20000")
+        resumed = command("train", f"resume={run}", "trainer.max_steps=9")
+        assert resumed.code == 0, resumed.err
+        assert printed_run(resumed.out) == str(run)
+        assert_same(state(run), state(straight))
+        assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_steps"] == 9
+        assert len((run / "provenance.jsonl").read_text().splitlines()) == 2
+
+
+def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir: Path) -> None:
+    run = train(command, "trainer.max_steps=2", "metrics=none")
+    before = state(run)
+    for word, line in [
+        ("optimizer.lr=0.1", f"optimizer.lr=0.1: the run {run} has 0.0002; leave it, or start a new run"),
+        ("model=mlp", f"model.name=mlp: the run {run} has dcgan; leave it, or start a new run"),
+        ("trainer.max_steps=2", f"resume={run}: it stands at step 2 of trainer.max_steps=2; type a larger one"),
+        ("trainer.max_stepz=2", "trainer.max_stepz: no such key; did you mean trainer.max_steps?"),
+    ]:
+        refused = command("train", f"resume={run}", word)
+        assert refused.err == f"error: {line}\n"
+    assert_same(state(run), before)
+
+
+# --- in processes of their own
+
+
+def spawn(*words: str, entry: str = "train") -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", f"dcgan.{entry}", *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_says_how_to_go_on(
+    number: signal.Signals, code: int, command: Command, workdir: Path
+) -> None:
+    words = [*SHORT, "trainer.max_steps=100000", "metrics=none", "samples.every=100000", "checkpoints.every=100000"]
+    process = spawn(*words)
+    deadline = time.time() + 120
+    while not list(workdir.glob("outputs/*/samples/step_000000.png")):
+        assert process.poll() is None, process.communicate()
+        assert time.time() < deadline
+        time.sleep(0.1)
+    time.sleep(1)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == code, err
+    assert f"{number.name}: finishing the step and saving" in err
+    run = Path(printed_run(out))
+    step = state(run)["global_step"]
+    assert step > 0
+    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
+    (line,) = re.findall(r"go on +python -m dcgan.train (.*)", out)
+
+    resumed = command("train", *line.split(), f"trainer.max_steps={step + 2}")
+    assert resumed.code == 0, resumed.err
+    straight = train(command, "metrics=none", f"trainer.max_steps={step + 2}", "samples.every=100000")
+    assert_same(state(run), state(straight))
+
+
+SHELL = """
+import sys
+from dcgan.cli import cli
+from dcgan.{entry} import main
+try:
+    cli("{entry}", main)
+except SystemExit:
+    pass
+print("torch" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("word", ["--help", "--cfg=job", "optimizer.lr=-1", "optimizer.lrr=1", "model=dcgn"])
+def test_help_and_mistakes_answer_without_torch(word: str, workdir: Path) -> None:
+    command = [sys.executable, "-c", SHELL.format(entry="train"), word]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "False"
+
+
+def test_help_lists_groups_and_keys(workdir: Path) -> None:
+    out, _ = spawn("--help").communicate()
+    for part in ("model: dcgan, mlp", "d_steps: 1", "python -m dcgan.train [group=option ...]"):
+        assert part in out
