@@ -11,10 +11,12 @@ import torch
 from conftest import config
 from lightning import Callback, Trainer
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from dcgan.gan import GAN, frozen
+from dcgan.latents import random_stream
 from dcgan.losses import NonSaturating
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.optim import build_optimizer
@@ -258,6 +260,58 @@ def test_precisions_train_both_networks(precision: str, tmp_path: Path) -> None:
         if name.endswith("weight"):
             assert not torch.equal(value, before[name]), name
     assert all(value.isfinite() for outputs in observer.outputs for value in outputs.values())
+
+
+def reference_loop(gan: GAN, images: Tensor, *, steps: int, precision: str) -> None:
+    """The algorithm, written plainly: no Lightning, an autocast context for each network's turn.
+
+    Autocast keeps no cast weights: kept over an optimiser's step, they would be those from before it.
+    """
+    d_optimizer, g_optimizer = gan.configure_optimizers()
+
+    def autocast() -> torch.autocast:
+        return torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed", cache_enabled=False)
+
+    for step in range(steps):
+        reals = images.contiguous(memory_format=gan.memory_format).chunk(gan.d_steps)
+        noise = torch.randn(len(images), 100, generator=random_stream(gan.seed, "latents", step)).chunk(gan.d_steps)
+        for real, latents in zip(reals, noise, strict=True):
+            with autocast():
+                fake = gan.generator(latents)
+                real_logits = gan.discriminator(real).logits.float()
+                fake_logits = gan.discriminator(fake.detach()).logits.float()
+                loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+            d_optimizer.zero_grad()
+            loss.backward()
+            d_optimizer.step()
+        with autocast():
+            loss = F.softplus(-gan.discriminator(fake).logits.float()).mean()
+        g_optimizer.zero_grad()
+        loss.backward()
+        g_optimizer.step()
+
+
+@pytest.mark.parametrize("d_steps", [1, 3])
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_training_is_the_plain_algorithm(precision: str, d_steps: int, tmp_path: Path) -> None:
+    trained, expected = (build_gan(config("optimizer.lr=0.05", f"d_steps={d_steps}")) for _ in range(2))
+    images = torch.rand(8 * d_steps, 1, 28, 28, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    quiet_lightning()
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    trainer = Trainer(
+        accelerator="cpu",
+        max_steps=2,
+        precision=precision,
+        default_root_dir=tmp_path,
+        enable_model_summary=False,
+        **quiet,
+    )
+    trainer.fit(trained, DataLoader([(images, torch.zeros(len(images)))] * 2, batch_size=None))
+    reference_loop(expected, images, steps=2, precision=precision)
+    for network in ("discriminator", "generator"):
+        ours, theirs = getattr(trained, network).named_parameters(), getattr(expected, network).parameters()
+        for (name, value), other in zip(ours, theirs, strict=True):
+            assert torch.equal(value, other), (name, (value - other).abs().max())
 
 
 def test_weights_follow_from_the_seed_and_leave_the_global_generator_alone() -> None:

@@ -1,6 +1,6 @@
 """The DataModule: a data set as one uint8 tensor in memory, gathered a batch at a time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -124,4 +124,4 @@ class ImageData(LightningDataModule):
         return to_float(images), labels
 
 
-LOADERS: Mapping[str, Callable[..., tuple[Tensor, Tensor]]] = {"mnist": load_mnist}
+LOADERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {"mnist": load_mnist}

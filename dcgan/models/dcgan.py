@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
@@ -48,13 +49,31 @@ class DCGANDiscriminator(Discriminator):
             self.body.append(nn.Conv2d(inputs, outputs, bias=False, **KERNEL))
             self.body.append(nn.BatchNorm2d(outputs))
             self.body.append(nn.LeakyReLU(0.2))
-        self.body.append(nn.Flatten())
+        self.body.append(Flatten())
         self.body.append(nn.Linear(widths[-1] * (resolution // 2**depth) ** 2, 1))
         self.apply(init_normal)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""
         return Verdict(self.body(images).squeeze(1))
+
+
+class Flatten(nn.Flatten):
+    """Hands its gradient back in the layout that its input came in.
+
+    A dense layer's gradient comes back in the default layout; beside channels-last activations the layer before takes
+    2.3 ms for it instead of 0.3 (128 images of 128 x 7 x 7, bfloat16, two cores).
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C * H * W)."""
+        if images.requires_grad and images.is_contiguous(memory_format=torch.channels_last):
+            images.register_hook(_to_channels_last)
+        return super().forward(images)
+
+
+def _to_channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def init_normal(layer: nn.Module) -> None:

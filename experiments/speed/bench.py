@@ -1,0 +1,190 @@
+"""Images/s of ``dcgan.train`` against a plain PyTorch loop, and against the same step without Lightning.
+
+All three train the same networks in one process and take turns, ``--steps`` steps each, so that a change of the
+machine's speed meets all of them; what counts is the ratio within a round. The first round warms up and is dropped.
+Logging and the progress bar are on; evaluation, pictures and checkpoints, which happen every 500 steps, are not due.
+
+    python experiments/speed/bench.py                       # what `make bench` runs: width 64 and 32, two precisions
+    python experiments/speed/bench.py --widths 64 --precisions 32-true --rounds 15
+"""
+
+import argparse
+import itertools
+import json
+import random
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from lightning import Callback
+from torch.utils.data import DataLoader
+from torchvision import transforms
+from torchvision.datasets import MNIST
+
+from dcgan import runs
+from dcgan.config import CONF, TrainConfig, check
+from dcgan.data.module import StepSampler
+from dcgan.data.sources import prepare_mnist
+from dcgan.gan import GAN, frozen
+from dcgan.images import to_float
+from dcgan.latents import random_stream
+
+RESULTS = Path(__file__).parent / "results.jsonl"
+
+
+def plain_loop(config: TrainConfig) -> Iterator[None]:
+    """The loop of the tutorials: float32, default layout, a DataLoader over torchvision's MNIST and its transforms."""
+    gan = runs.build_gan(config)
+    generator = gan.generator.to(memory_format=torch.contiguous_format)
+    discriminator = gan.discriminator.to(memory_format=torch.contiguous_format)
+    g_optimizer, d_optimizer = (
+        torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)
+    )
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))])
+    data = DataLoader(
+        MNIST(config.data.root, transform=transform), batch_size=config.data.batch_size, shuffle=True, drop_last=True
+    )
+    criterion = torch.nn.BCEWithLogitsLoss()
+    ones, zeros = torch.ones(config.data.batch_size), torch.zeros(config.data.batch_size)
+    for step in itertools.count():
+        if step % len(data) == 0:
+            batches = iter(data)
+        real, _ = next(batches)
+        discriminator.zero_grad()
+        real_loss = criterion(discriminator(real).logits, ones)
+        real_loss.backward()
+        fake = generator(torch.randn(config.data.batch_size, config.model.latent_dim))
+        fake_loss = criterion(discriminator(fake.detach()).logits, zeros)
+        fake_loss.backward()
+        d_optimizer.step()
+        generator.zero_grad()
+        generator_loss = criterion(discriminator(fake).logits, ones)
+        generator_loss.backward()
+        g_optimizer.step()
+        if step % 50 == 0:
+            (real_loss + fake_loss).item(), generator_loss.item()
+        yield
+
+
+def bare_loop(run: runs.Run) -> Iterator[None]:
+    """What ``GAN.training_step`` computes, with this package's data and noise, and nothing around it."""
+    config = run.config
+    gan = runs.build_gan(config)
+    d_optimizer, g_optimizer = gan.configure_optimizers()
+    train = run.data.split("train")
+    autocast = config.trainer.precision == "bf16-mixed"
+    first = 0
+    while True:
+        sampler = StepSampler(len(train), step_size=config.data.batch_size, parts=1, seed=config.seed)
+        sampler.first_step = lambda first=first: first
+        for step, index in enumerate(sampler, first):
+            real = to_float(train[index][0]).contiguous(memory_format=gan.memory_format)
+            shape = (config.data.batch_size, config.model.latent_dim)
+            noise = torch.randn(shape, generator=random_stream(config.seed, "latents", step))
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                fake = gan.generator(noise)
+                d_optimizer.zero_grad()
+                real_logits = gan.discriminator(real).logits.float()
+                fake_logits = gan.discriminator(fake.detach()).logits.float()
+                loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+            loss.backward()
+            d_optimizer.step()
+            g_optimizer.zero_grad()
+            with frozen(gan.discriminator):
+                with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                    loss = F.softplus(-gan.discriminator(fake).logits.float()).mean()
+                loss.backward()
+            g_optimizer.step()
+            gan.ema.update(gan.generator, num_images=len(real))
+            yield
+        first += len(sampler)
+
+
+class Turns(Callback):
+    """Lets the others take their turn after every ``steps`` steps of the trainer, and keeps everybody's seconds."""
+
+    def __init__(self, others: dict[str, Callable[[], Iterator[None]]], *, steps: int) -> None:
+        self.others = {name: make() for name, make in others.items()}
+        self.steps = steps
+        self.seconds: dict[str, list[float]] = {name: [] for name in ("dcgan.train", *others)}
+        self.resumed = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Any, pl_module: GAN, *_: Any) -> None:
+        if trainer.global_step % self.steps:
+            return
+        self.seconds["dcgan.train"].append(time.perf_counter() - self.resumed)
+        names = list(self.others)
+        random.shuffle(names)
+        for name in names:
+            started = time.perf_counter()
+            for _ in range(self.steps):
+                next(self.others[name])
+            self.seconds[name].append(time.perf_counter() - started)
+        self.resumed = time.perf_counter()
+
+
+def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
+    """Median of the rounds' ratios, and the 95 % interval of that median by bootstrap."""
+    ratios = [a / b for a, b in zip(slow[1:], fast[1:], strict=True)]
+    medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(2000))
+    return {"median": statistics.median(ratios), "low": medians[50], "high": medians[1949]}
+
+
+def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
+    words = [
+        *(f"model.width={width}", f"trainer.precision={precision}", f"trainer.max_steps={steps * (rounds + 1)}"),
+        *(f"data.root={root}", "trainer.gpus=0", "metrics=none"),
+        *("samples.every=1000000", "checkpoints.every=1000000"),
+    ]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = check(compose("train", words), TrainConfig)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.build_run(config, Path(folder))
+        turns = Turns({"plain": lambda: plain_loop(config), "bare": lambda: bare_loop(run)}, steps=steps)
+        run.trainer.callbacks.insert(0, turns)
+        runs.fit(run, resume=False)
+    images = steps * config.data.batch_size
+    return {
+        "date": date.today().isoformat(),
+        "width": width,
+        "precision": run.config.trainer.precision,
+        "batch_size": config.data.batch_size,
+        "rounds": rounds,
+        "steps_per_round": steps,
+        "images_per_second": {name: round(images / statistics.median(s[1:])) for name, s in turns.seconds.items()},
+        "speed_over_plain": ratio(turns.seconds["plain"], turns.seconds["dcgan.train"]),
+        "time_over_bare": ratio(turns.seconds["dcgan.train"], turns.seconds["bare"]),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--widths", type=int, nargs="+", default=[64, 32])
+    parser.add_argument("--precisions", nargs="+", default=["auto", "32-true"])
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--root", default="data")
+    arguments = parser.parse_args()
+    prepare_mnist(Path(arguments.root))
+    for width, precision in itertools.product(arguments.widths, arguments.precisions):
+        result = bench(width, precision, steps=arguments.steps, rounds=arguments.rounds, root=arguments.root)
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(result) + "\n")
+        plain, bare = result["speed_over_plain"], result["time_over_bare"]
+        print(f"width {width}, {result['precision']}: images/s {result['images_per_second']}")
+        print(f"  speed over the plain loop  {plain['median']:.2f} (95 %: {plain['low']:.2f} to {plain['high']:.2f})")
+        print(f"  time over the bare step    {bare['median']:.3f} (95 %: {bare['low']:.3f} to {bare['high']:.3f})")
+
+
+if __name__ == "__main__":
+    main()
