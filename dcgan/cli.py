@@ -19,7 +19,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dcgan.config import CONF, SCHEMAS, folder_name, named, unknown_key
+from dcgan.config.check import unknown_key
+from dcgan.config.folders import folder_name, named
+from dcgan.config.schema import CONF, SCHEMAS
 from dcgan.status import write_status
 
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException)

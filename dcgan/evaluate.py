@@ -6,7 +6,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from dcgan.cli import Launch, cli
-from dcgan.config import EvaluateConfig, check
+from dcgan.config.check import check
+from dcgan.config.schema import EvaluateConfig
 
 TEST_SAMPLES = 10_000
 

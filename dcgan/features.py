@@ -14,6 +14,7 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 from dcgan.classifier import DigitClassifier
 from dcgan.data.sources import connect_timeout
 from dcgan.images import fit, to_float, with_channels
+from dcgan.registry import lookup
 
 ASSETS = Path(__file__).parent / "assets"
 DIGITS = ASSETS / "digits_0.safetensors"
@@ -46,9 +47,7 @@ def load_feature_space(name: str, *, weights: str | None = None) -> FeatureSpace
     Raises:
         ValueError: an unknown name, or weights that cannot be had or used; the message says what to do.
     """
-    if name not in SPACES:
-        raise ValueError(f"metrics.name={name}: unknown; known: {', '.join(SPACES)}, none")
-    return SPACES[name](weights)
+    return lookup(SPACES, name, key="metrics.name")(weights)
 
 
 class DigitFeatures(nn.Module):

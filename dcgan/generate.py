@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from dcgan.cli import Launch, cli
-from dcgan.config import GenerateConfig, check
+from dcgan.config.check import check
+from dcgan.config.schema import GenerateConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

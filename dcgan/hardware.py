@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from dcgan.config import TrainerConfig
+from dcgan.config.schema import TrainerConfig
 
 
 def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[int]]:

@@ -3,58 +3,42 @@
 import json
 import logging
 import os
-import platform
-import subprocess
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from omegaconf import OmegaConf
-from torch.utils.tensorboard.summary import hparams
 
 from dcgan.callbacks import Dashboard, Evaluation, GracefulStop, Progress, Samples
 from dcgan.checkpoints import AtomicCheckpointIO, Checkpoints, load_checkpoint
-from dcgan.config import NetworkOptimizerConfig, TrainConfig, check
+from dcgan.config.check import check
+from dcgan.config.schema import NetworkOptimizerConfig, TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
 from dcgan.gan import GAN, OptimizerBuilder
 from dcgan.hardware import resolve_hardware
 from dcgan.latents import random_stream
+from dcgan.loggers import build_loggers, log_hyperparameters
 from dcgan.losses import LOSSES
 from dcgan.metrics import reference
 from dcgan.models import MODELS
-from dcgan.optim import OPTIMIZERS, build_optimizer
+from dcgan.optim import OPTIMIZERS
+from dcgan.provenance import provenance
+from dcgan.registry import lookup
 from dcgan.status import write_status
-
-Entry = TypeVar("Entry")
-PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "tensorboard", "torchmetrics")
-
-
-def lookup(registry: Mapping[str, Entry], name: str, key: str) -> Entry:
-    """The entry of that name.
-
-    Raises:
-        ValueError: there is none; the message lists those there are.
-    """
-    if name not in registry:
-        raise ValueError(f"{key}={name}: unknown; known: {', '.join(registry)}")
-    return registry[name]
 
 
 def build_gan(config: TrainConfig) -> GAN:
     """Networks with weights that follow from the seed, loss and optimisers."""
-    build = lookup(MODELS, config.model.name, "model.name")
+    build = lookup(MODELS, config.model.name, key="model.name")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_stream(config.seed, "weights").initial_seed())
         generator, discriminator = build(
@@ -67,9 +51,9 @@ def build_gan(config: TrainConfig) -> GAN:
     return GAN(
         generator,
         discriminator,
-        loss=lookup(LOSSES, config.loss.name, "loss.name")(),
-        generator_optimizer=_optimizer(config.optimizer.generator, "optimizer.generator"),
-        discriminator_optimizer=_optimizer(config.optimizer.discriminator, "optimizer.discriminator"),
+        loss=lookup(LOSSES, config.loss.name, key="loss.name")(),
+        generator_optimizer=_optimizer(config.optimizer.generator, key="optimizer.generator"),
+        discriminator_optimizer=_optimizer(config.optimizer.discriminator, key="optimizer.discriminator"),
         seed=config.seed,
         d_steps=config.d_steps,
         ema_half_life=config.ema.half_life,
@@ -77,9 +61,9 @@ def build_gan(config: TrainConfig) -> GAN:
     )
 
 
-def _optimizer(config: NetworkOptimizerConfig, key: str) -> OptimizerBuilder:
-    lookup(OPTIMIZERS, config.name, f"{key}.name")
-    return partial(build_optimizer, name=config.name, lr=config.lr, betas=(config.betas[0], config.betas[1]))
+def _optimizer(config: NetworkOptimizerConfig, *, key: str) -> OptimizerBuilder:
+    kind = lookup(OPTIMIZERS, config.name, key=f"{key}.name")
+    return partial(kind, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=True)  # type: ignore[call-arg]
 
 
 def build_data(config: TrainConfig) -> ImageData:
@@ -182,7 +166,7 @@ def build_trainer(
     arguments.setdefault("default_root_dir", folder)
     ours = {
         "callbacks": list(callbacks),
-        "logger": build_loggers(config, folder),
+        "logger": build_loggers(config.logger.name, folder),
         "plugins": [AtomicCheckpointIO(), *_as_list(config.trainer.plugins)],
         "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
         "enable_progress_bar": False,
@@ -213,36 +197,11 @@ QUIETED = (
 )
 
 
-def build_loggers(config: TrainConfig, folder: Path) -> list[Logger]:
-    """The dashboard's writers; they write into the run folder itself."""
-    if config.logger.name == "tensorboard":
-        return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False)]
-    if config.logger.name == "csv":
-        return [CSVLogger(folder, name="csv")]  # version_0/metrics.csv; a resumed run writes version_1
-    return []
-
-
-@rank_zero_only
-def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any], metrics: Sequence[str]) -> None:
-    """A row in TensorBoard's HPARAMS tab; it shows the last value of each of ``metrics``."""
-    flat = {key: value for key, value in flatten(config).items() if isinstance(value, str | bool | int | float)}
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            for summary in hparams(flat, dict.fromkeys(metrics, 0.0)):
-                logger.experiment._get_file_writer().add_summary(summary)
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
-
-
 def shared_folder(folder: Path) -> Path:
-    """The same folder for all processes: those that Lightning starts for further devices repeat the whole command."""
-    return Path(os.environ.setdefault("DCGAN_RUN_FOLDER", str(folder))) if "LOCAL_RANK" in os.environ else folder
+    """The first process's folder: those that Lightning starts for further devices repeat the whole command."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        os.environ["DCGAN_RUN_FOLDER"] = str(folder)
+    return Path(os.environ["DCGAN_RUN_FOLDER"])
 
 
 @rank_zero_only
@@ -284,32 +243,6 @@ def fit(run: Run, *, resume: bool) -> None:
         metrics += [run.evaluation.name, f"best/{run.evaluation.name}"] if run.evaluation else []
         log_hyperparameters(run.trainer, asdict(run.config), metrics)
     run.trainer.fit(run.gan, run.data, ckpt_path=run.last if resume else None, weights_only=True)
-
-
-def provenance(overrides: Sequence[str]) -> dict[str, Any]:
-    """Command, code, packages and machine."""
-    return {
-        "command": ["python", "-m", "dcgan.train", *overrides],
-        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "machine": {
-            "platform": platform.platform(),
-            "cpu": torch.cpu.get_capabilities().get("cpu_name"),
-            "threads": torch.get_num_threads(),
-            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        },
-    }
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        command = ["git", "-C", str(Path(__file__).parent), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def checkpoint_path(run: Path, checkpoint: str) -> Path:

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from dcgan.cli import Launch, cli
-from dcgan.config import TrainConfig, check, resumed
+from dcgan.config.check import check
+from dcgan.config.folders import resumed
+from dcgan.config.schema import TrainConfig
 
 if TYPE_CHECKING:
     from dcgan.runs import Run
 
 
-def train(config: TrainConfig, folder: Path, *, overrides: Sequence[str] = ()) -> dict[str, float]:
+def train(
+    config: TrainConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False
+) -> dict[str, float]:
     """Train as ``config`` says, into ``folder``: a new one, or the one that ``config.resume`` names.
 
     Returns:
@@ -26,7 +30,9 @@ def train(config: TrainConfig, folder: Path, *, overrides: Sequence[str] = ()) -
     """
     from dcgan import runs  # torch loads here: --help, and mistakes in the configuration, answer without it
 
-    run = runs.build_run(config, folder)
+    run = runs.build_run(config, runs.shared_folder(folder))
+    if in_sweep and run.trainer.world_size > 1:
+        raise ValueError(f"trainer.devices={run.trainer.num_devices}: a job of a sweep trains on one device; take 1")
     first_step = runs.resume_step(run) if config.resume else 0
     runs.record_start(run, overrides)
     runs.record_status(run, state="running")
@@ -83,9 +89,7 @@ def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     else:
         typed = check(config, TrainConfig)
         folder = launch.folder(typed.name)
-    from dcgan import runs
-
-    return train(typed, runs.shared_folder(folder), overrides=launch.overrides)
+    return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,8 @@ from hydra import compose, initialize_config_dir
 
 from dcgan import evaluate, generate, train
 from dcgan.cli import SweepSummary, cli
-from dcgan.config import CONF, TrainConfig, check
+from dcgan.config.check import check
+from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.sources import prepare_mnist
 
 ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main}

@@ -8,18 +8,9 @@ import pytest
 from conftest import TINY, Result, composed, config, options
 from lightning import Trainer
 
-from dcgan.config import (
-    CONF,
-    SCHEMAS,
-    EvaluateConfig,
-    GenerateConfig,
-    TrainConfig,
-    TrainerConfig,
-    check,
-    folder_name,
-    known_keys,
-    named,
-)
+from dcgan.config.check import check
+from dcgan.config.folders import folder_name, named
+from dcgan.config.schema import CONF, SCHEMAS, EvaluateConfig, GenerateConfig, TrainConfig, TrainerConfig, known_keys
 from dcgan.data.module import LOADERS
 from dcgan.features import SPACES
 from dcgan.losses import LOSSES
@@ -128,7 +119,7 @@ MISTAKES = [
     ("loss.name=gan", "loss.name=gan: unknown; known: non_saturating"),
     ("optimizer.generator.name=lion", "optimizer.generator.name=lion: unknown; known: adam"),
     ("data.name=cifar", "data.name=cifar: unknown; known: mnist"),
-    ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, inception, none"),
+    ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, inception"),
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, none"),
     # combinations
     ("model.depth=3", "data.resolution=28: with model.depth=3 it must be a multiple of 8"),

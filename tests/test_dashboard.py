@@ -60,6 +60,7 @@ def test_each_job_of_a_sweep_is_a_row_with_its_metrics(command: Callable[..., Re
         row = plugin_data_pb2.HParamsPluginData.FromString(data).session_start_info.hparams
         rates.add(row["optimizer.lr"].number_value)
         assert row["model.name"].string_value == "dcgan"
+        assert not {"data.root", "samples.every", "trainer.gpus"} & set(row)
         data = events(run).summary_metadata["_hparams_/experiment"].plugin_data.content
         metrics = plugin_data_pb2.HParamsPluginData.FromString(data).experiment.metric_infos
         tags = {metric.name.tag for metric in metrics}

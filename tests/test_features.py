@@ -89,5 +89,5 @@ def test_files_that_are_not_weights(kind: str, tmp_path: Path, monkeypatch: pyte
 def test_digits_takes_no_weights_and_unknown_spaces_are_refused() -> None:
     with pytest.raises(ValueError, match="metrics.weights=x: the space digits ships"):
         load_feature_space("digits", weights="x")
-    with pytest.raises(ValueError, match="metrics.name=vgg: unknown; known: digits, inception, none"):
+    with pytest.raises(ValueError, match="metrics.name=vgg: unknown; known: digits, inception"):
         load_feature_space("vgg")

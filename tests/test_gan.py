@@ -19,7 +19,6 @@ from dcgan.gan import GAN, frozen
 from dcgan.latents import random_stream
 from dcgan.losses import NonSaturating
 from dcgan.models.base import Discriminator, Generator, Verdict
-from dcgan.optim import build_optimizer
 from dcgan.runs import build_gan, quiet_lightning
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -38,7 +37,7 @@ class Recorder:
         return {name: [p.detach().clone() for p in network.parameters()] for name, network in networks.items()}
 
     def optimizer(self, name: str, parameters: Iterator[nn.Parameter]) -> Optimizer:
-        optimizer = build_optimizer(parameters, name="adam", lr=1e-2, betas=(0.5, 0.999))
+        optimizer = torch.optim.Adam(parameters, lr=1e-2, betas=(0.5, 0.999))
         before: list[dict[str, Any]] = []
         optimizer.register_step_pre_hook(lambda *_: before.append(self.state()))
         optimizer.register_step_post_hook(lambda *_: self.events.append((name, before.pop(), self.state())))

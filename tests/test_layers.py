@@ -7,14 +7,15 @@ import dcgan
 
 PACKAGE = Path(dcgan.__file__).parent
 LAYERS = [
-    *("images", "losses", "ema", "latents"),
+    *("registry", "images", "losses", "ema", "latents"),
     *("models.base", "models.dcgan", "models.mlp", "models", "optim"),
     *("data", "data.idx", "data.sources", "data.module"),
     *("gan", "classifier", "features", "metrics", "callbacks", "checkpoints"),
-    *("config", "status", "cli", "hardware", "runs"),
+    *("config", "config.schema", "config.check", "config.folders", "status", "cli"),
+    *("hardware", "loggers", "provenance", "runs"),
     *("train", "evaluate", "generate", "train_classifier"),
 ]
-SHELL = {"config", "status", "cli", "train", "evaluate", "generate"}
+SHELL = {"config.schema", "config.check", "config.folders", "status", "cli", "train", "evaluate", "generate"}
 
 
 def name_of(path: Path) -> str:

@@ -1,9 +1,12 @@
+import inspect
+from dataclasses import fields
+
 import pytest
 import torch
 from conftest import options
 from torch import nn
 
-from dcgan.config import TrainConfig
+from dcgan.config.schema import ModelConfig
 from dcgan.losses import NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Discriminator, Generator
@@ -80,6 +83,7 @@ def test_a_depth_that_the_resolution_cannot_carry_is_refused() -> None:
         MODELS["dcgan"](width=4, depth=3, latent_dim=10, channels=1, resolution=28)
 
 
-def test_config_passes_every_argument_of_a_model() -> None:
-    given = set(TrainConfig.__dataclass_fields__["model"].type.__dataclass_fields__)
-    assert given == {"name", "width", "depth", "latent_dim"}
+@pytest.mark.parametrize("name", MODELS)
+def test_every_key_of_the_group_reaches_the_model(name: str) -> None:
+    given = {field.name for field in fields(ModelConfig)} - {"name"}
+    assert given | {"channels", "resolution"} == set(inspect.signature(MODELS[name]).parameters)

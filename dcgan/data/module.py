@@ -12,6 +12,7 @@ from dcgan.data.idx import read_idx
 from dcgan.data.sources import prepare_mnist
 from dcgan.images import fit, to_float, with_channels
 from dcgan.latents import own_share, random_stream
+from dcgan.registry import lookup
 
 
 def load_mnist(root: Path, *, split: str) -> tuple[Tensor, Tensor]:
@@ -78,8 +79,7 @@ class ImageData(LightningDataModule):
         self, *, name: str, root: Path, batch_size: int, resolution: int, channels: int, d_steps: int, seed: int
     ) -> None:
         super().__init__()
-        if name not in LOADERS:
-            raise ValueError(f"data.name={name}: unknown; known: {', '.join(LOADERS)}")
+        lookup(LOADERS, name, key="data.name")
         self.name, self.root, self.resolution, self.channels = name, root, resolution, channels
         self.batch_size, self.d_steps, self.seed = batch_size, d_steps, seed
         self._splits: dict[str, InMemory] = {}

@@ -29,7 +29,8 @@ from torchvision import transforms
 from torchvision.datasets import MNIST
 
 from dcgan import runs
-from dcgan.config import CONF, TrainConfig, check
+from dcgan.config.check import check
+from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.module import StepSampler
 from dcgan.data.sources import prepare_mnist
 from dcgan.gan import GAN, frozen

@@ -1,0 +1,1 @@
+"""The configuration: its keys, its checks, and the folders named by it. Imports no torch: mistakes answer at once."""

@@ -1,0 +1,70 @@
+"""The names of run folders, and the configuration of a run that is resumed."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+# What does not change what a run learns, so neither its folder's name.
+UNNAMED = re.compile(
+    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|data\.root|hydra)([./@=]|$)"
+)
+LONGEST_NAME = 80
+
+
+def named(overrides: Sequence[str]) -> list[str]:
+    """What was typed that changes what a run computes."""
+    return [override for override in overrides if not UNNAMED.match(override)]
+
+
+def folder_name(name: str, told: Sequence[str]) -> str:
+    """The name of a run folder: ``name`` and the overrides ``told``, in ``[A-Za-z0-9._-]``, 80 bytes at most.
+
+    Such a path can be pasted behind ``run=``: Hydra stumbles over ``=``, ``,`` and brackets.
+    """
+    words = [re.sub(r"[^A-Za-z0-9.]+", "-", override).strip("-") for override in told if override != f"model={name}"]
+    full = "_".join([name, *words])
+    if len(full) <= LONGEST_NAME:
+        return full
+    return f"{full[: LONGEST_NAME - 9]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+
+
+# What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
+FREE_ON_RESUME = re.compile(r"(trainer|logger|samples|checkpoints)(\..*)?|data\.root|resume")
+
+
+def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of the run ``typed.resume``, with only those of its values changed that were typed now.
+
+    Args:
+        typed: what the command line composes to.
+        overrides: the words of the command line.
+
+    Raises:
+        ValueError: something was typed that would make it another run, or there is no such run.
+    """
+    path = Path(typed.resume) / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"resume={typed.resume}: no run folder (it has no config.yaml)")
+    run = OmegaConf.load(path)
+    assert isinstance(run, DictConfig)
+    for override in overrides:
+        key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
+        for leaf in _leaves(typed, "" if key == "experiment" else key):
+            now, then = OmegaConf.select(typed, leaf), OmegaConf.select(run, leaf)
+            if FREE_ON_RESUME.fullmatch(leaf):
+                OmegaConf.update(run, leaf, now, force_add=True)
+            elif now != then:
+                raise ValueError(f"{leaf}={now}: the run {typed.resume} has {then}; leave it, or start a new run")
+    return run
+
+
+def _leaves(config: DictConfig, key: str) -> Iterator[str]:
+    node = OmegaConf.select(config, key) if key else config
+    if isinstance(node, DictConfig):
+        for name in map(str, node):
+            yield from _leaves(config, f"{key}.{name}" if key else name)
+    else:
+        yield key
