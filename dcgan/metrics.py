@@ -56,7 +56,8 @@ def reference(
 
 def frechet_distance(features: Tensor, real: Reference) -> float:
     """FID (Heusel et al. 2017, eq. 6) of float64 features (N, F), N >= 2, to ``real``, by torchmetrics."""
-    fid = FrechetInceptionDistance(feature=_Features(features.shape[1]))
+    # Each process has all it needs; torchmetrics would otherwise wait for the others, which do not compute.
+    fid = FrechetInceptionDistance(feature=_Features(features.shape[1]), sync_on_compute=False)
     fid.real_features_sum, fid.real_features_cov_sum, fid.real_features_num_samples = real
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The ``compute`` method of metric", category=UserWarning)

@@ -260,6 +260,29 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert_same(state(run), state(straight))
 
 
+def test_two_processes_make_one_run(workdir: Path) -> None:
+    words = [*SCORED, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.gpus=auto"]
+    process = spawn(*SHORT, *words, "data.batch_size=8")
+    try:
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    (run,) = (workdir / "outputs").iterdir()
+    assert printed_run(out) == str(run.relative_to(workdir))
+    assert state(run)["global_step"] == 5
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [4, 5]
+    assert len((run / "provenance.jsonl").read_text().splitlines()) == 1
+
+
+def test_a_sweep_over_several_devices_is_refused(command: Command, workdir: Path) -> None:
+    words = ["trainer.accelerator=cpu", "trainer.devices=2", "trainer.gpus=auto", "seed=0,1", "metrics=none"]
+    result = command("train", "-m", *SHORT, *words)
+    assert result.code == 1
+    assert result.err.count("error: trainer.devices=2: a job of a sweep trains on one device; take 1\n") == 2
+
+
 SHELL = """
 import sys
 from dcgan.cli import cli

