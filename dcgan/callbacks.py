@@ -220,12 +220,20 @@ class GracefulStop(Callback):
             return
 
         def stop(number: int, frame: FrameType | None) -> None:
+            if self.received:
+                raise KeyboardInterrupt
             self.received = signal.Signals(number)
-            trainer.should_stop = True
-            self._restore()
             tqdm.write(f"{self.received.name}: finishing the step and saving; once more to stop at once", sys.stderr)
 
         self._before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
+        """Stop after this step if one of the processes was told to; all of them save together."""
+        told = self.received is not None
+        if trainer.world_size > 1:
+            told = trainer.strategy.reduce_boolean_decision(told, all=False)
+            self.received = self.received or (signal.SIGTERM if told else None)
+        trainer.should_stop = trainer.should_stop or told
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Stop listening."""

@@ -102,6 +102,8 @@ def explain(error: Exception, entry: str) -> str:
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={option}: no such option; there are {', '.join(error.options)}"
+    if text.startswith("Ambiguous value for argument"):
+        return f"{text.split(chr(39))[1]}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
     if match := re.match(r"Could not override '(.+?)'", text):
         return unknown_key(match[1], SCHEMAS[entry])
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -112,13 +114,15 @@ def explain(error: Exception, entry: str) -> str:
 def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch) -> Any:
     """Run one job of a sweep. It must not raise: that would end the sweep before its later jobs and its table."""
     print(f"\n--- {' '.join(launch.overrides)}")
+    folder = launch.folder(str(config.get("name")))
     try:
         return task(config, launch)
     except Exception as error:
+        SweepSummary.failed = True
         known = isinstance(error, USER_ERRORS) and os.environ.get("DCGAN_TRACEBACK") != "1"
         line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
         print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr)
-        write_status(launch.folder(str(config.get("name"))), state="failed", error=line)
+        write_status(folder, state="failed", error=line)
         return None
 
 
@@ -135,4 +139,3 @@ class SweepSummary(Callback):
             status = json.loads(path.read_text())
             result = status.get("error") or "  ".join(f"{k} {v:.4g}" for k, v in status.get("results", {}).items())
             print(f"  {status['state']:<12} {path.parent.name}  {result}")
-            SweepSummary.failed |= status["state"] == "failed"

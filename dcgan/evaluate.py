@@ -1,5 +1,6 @@
 """``python -m dcgan.evaluate run=<run folder>``: the FID of a run's generator, against the test split."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     if config.data.root is not None:
         trained.data.root = config.data.root
     metrics = config.metrics or trained.metrics
-    name = "digits" if metrics.name == "none" else metrics.name
-    space = load_feature_space(name, weights=metrics.weights)
+    space = load_feature_space("digits" if metrics.name == "none" else metrics.name, weights=metrics.weights)
     data = runs.build_data(trained)
     real = reference(space, data.split(config.split).images, cache=runs.statistics_folder(data.root), device=gan.device)
     default = TEST_SAMPLES if config.split == "test" else trained.metrics.num_samples or TEST_SAMPLES
@@ -49,7 +49,13 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
 
 def main(config: DictConfig, launch: Launch) -> dict[str, Any]:
     """Evaluate what the command line names, and print it."""
-    record = evaluate(check(config, EvaluateConfig))
+    typed = check(config, EvaluateConfig)
+    if typed.metrics is not None and typed.metrics.name == "none":
+        raise ValueError("metrics=none: nothing to evaluate with; take digits or inception")
+    for word in launch.overrides:
+        if re.match(r"\W*metrics\.(every|num_samples)=", word):
+            raise ValueError(f"{word}: is how often training evaluates, and on how much; here it is num_samples=")
+    record = evaluate(typed)
     print(f"{record['metric']}  {record['value']:.4f}")
     print(f"  {record['num_fake']} samples of step {record['step']} against {record['num_real']} real images")
     print(f"  extractor {record['extractor']} ({record['extractor_sha256'][:12]}), {record['seconds']} s")

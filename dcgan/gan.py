@@ -127,12 +127,12 @@ class GAN(LightningModule):
         optimizer.step()
 
     @torch.inference_mode()
-    def sample(self, *, n: int, seed: int, first: int = 0) -> Tensor:
-        """Samples ``first`` to ``first + n - 1`` of ``seed``, from the average: uint8 (n, C, H, W), on the CPU.
+    def sample(self, *, n: int, seed: int) -> Tensor:
+        """The first ``n`` samples of ``seed``, from the average: uint8 (n, C, H, W), on the CPU.
 
         In float32, evaluation mode and padded batches of one size, so that a sample does not depend on the others.
         """
-        latents = sample_latents(seed=seed, first=first, n=n, latent_dim=self.generator.latent_dim)
+        latents = sample_latents(seed=seed, n=n, latent_dim=self.generator.latent_dim)
         padding = latents.new_zeros(-n % SAMPLING_BATCH, latents.shape[1])
         with torch.autocast(self.device.type, enabled=False):
             batches = torch.cat([latents, padding]).to(self.device).split(SAMPLING_BATCH)

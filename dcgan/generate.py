@@ -1,6 +1,8 @@
 """``python -m dcgan.generate run=<run folder> n=64 seed=3``: images from a run's averaged generator; needs no data."""
 
+import re
 import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,8 +28,8 @@ def generate(config: GenerateConfig) -> Path:
     from dcgan import runs
 
     out = Path(config.out) if config.out else _default_out(config)
-    if out.exists() and not config.overwrite:
-        raise FileExistsError(f"out={out}: exists; choose another, or overwrite=true")
+    if out.exists():
+        _refuse_to_replace(out, config)
     gan, _, _ = runs.load_gan(Path(config.run), checkpoint=config.checkpoint, device=config.device)
     images = gan.sample(n=config.n, seed=config.seed)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -40,24 +42,36 @@ def _default_out(config: GenerateConfig) -> Path:
     return Path(config.run) / "generated" / name
 
 
+def _refuse_to_replace(out: Path, config: GenerateConfig) -> None:
+    """Only what this command wrote itself is ever replaced: a file by a file, a folder of images by such a folder."""
+    if not config.overwrite:
+        raise FileExistsError(f"out={out}: exists; choose another, or overwrite=true")
+    if out.is_dir() != (config.format == "png"):
+        kind = "folder" if out.is_dir() else "file"
+        raise FileExistsError(f"out={out}: is a {kind}, which format={config.format} does not write; choose another")
+    if out.is_dir() and not all(re.fullmatch(r"\d{6}\.png", path.name) for path in out.iterdir()):
+        raise FileExistsError(f"out={out}: holds other files too; choose another folder")
+
+
 def _write(images: "Tensor", out: Path, *, form: str) -> None:
     """Write beside ``out`` first: an interrupted command leaves no half of it."""
     import numpy as np
 
     from dcgan.images import grid, save_png
 
-    temporary = out.with_name(f".{out.name}.partial{SUFFIXES[form]}")
-    if form == "grid":
-        save_png(grid(images), temporary)
-    elif form == "npz":
-        array = images.squeeze(1).numpy() if images.shape[1] == 1 else images.permute(0, 2, 3, 1).numpy()
-        np.savez_compressed(temporary, images=array)
-    else:
-        for i, image in enumerate(images):
-            save_png(image, temporary / f"{i:06d}.png")
-    if out.is_dir():
-        shutil.rmtree(out)
-    temporary.replace(out)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
+        temporary = Path(folder) / f"images{SUFFIXES[form]}"
+        if form == "grid":
+            save_png(grid(images), temporary)
+        elif form == "npz":
+            array = images.squeeze(1).numpy() if images.shape[1] == 1 else images.permute(0, 2, 3, 1).numpy()
+            np.savez_compressed(temporary, images=array)
+        else:
+            for i, image in enumerate(images):
+                save_png(image, temporary / f"{i:06d}.png")
+        if out.is_dir():
+            shutil.rmtree(out)
+        temporary.replace(out)
 
 
 def main(config: DictConfig, launch: Launch) -> Path:

@@ -62,13 +62,16 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
     accelerator = chosen["accelerator"] or "auto"
     kind = "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator
     chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
-    if chosen["strategy"] is None and _num_devices(chosen["devices"]) != 1:
+    if chosen["strategy"] is None and (trainer.num_nodes > 1 or _several(chosen["devices"], kind)):
         # Plain ddp waits for gradients of the network that is not being updated.
         chosen["strategy"] = "ddp_find_unused_parameters_true"
     return {key: value for key, value in chosen.items() if value is not None}
 
 
-def _num_devices(devices: Any) -> int:
-    if isinstance(devices, list):
-        return len(devices)
-    return int(devices) if str(devices).lstrip("-").isdigit() else 1
+def _several(devices: Any, kind: str) -> bool:
+    """Whether ``devices``, in any form that Lightning takes, may mean more than one."""
+    if devices in (None, "auto", -1, "-1"):
+        return kind != "cpu" and torch.cuda.device_count() > 1
+    if isinstance(devices, str) and "," in devices:
+        devices = [number for number in devices.split(",") if number]
+    return len(devices) > 1 if isinstance(devices, list) else int(devices) > 1

@@ -45,9 +45,9 @@ def with_channels(images: Tensor, *, channels: int) -> Tensor:
     raise ValueError(f"images have {images.shape[1]} channels and cannot become {channels}")
 
 
-def grid(images: Tensor, *, columns: int | None = None) -> Tensor:
-    """Tile uint8 images (N, C, H, W) into one uint8 picture (3, H', W'), near-square unless ``columns`` is given."""
-    picture: Tensor = make_grid(images, nrow=columns or math.ceil(len(images) ** 0.5), pad_value=64)
+def grid(images: Tensor) -> Tensor:
+    """Tile uint8 images (N, C, H, W) into one uint8 picture (3, H', W'), near-square."""
+    picture: Tensor = make_grid(images, nrow=math.ceil(len(images) ** 0.5), pad_value=64)
     return picture
 
 

@@ -14,12 +14,12 @@ def random_stream(seed: int, purpose: str, step: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(int(state[0]))
 
 
-def sample_latents(*, seed: int, first: int, n: int, latent_dim: int) -> Tensor:
-    """Latents (n, latent_dim) ~ N(0, 1) of the samples ``first`` to ``first + n - 1``.
+def sample_latents(*, seed: int, n: int, latent_dim: int) -> Tensor:
+    """Latents (n, latent_dim) ~ N(0, 1) of the first ``n`` samples of ``seed``.
 
     Each sample has a stream of its own: sample 17 of seed 3 is the same in any batch and on any device.
     """
-    draws = [torch.randn(latent_dim, generator=random_stream(seed, "samples", i)) for i in range(first, first + n)]
+    draws = [torch.randn(latent_dim, generator=random_stream(seed, "samples", i)) for i in range(n)]
     return torch.stack(draws)
 
 

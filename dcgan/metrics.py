@@ -6,10 +6,12 @@ import os
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
@@ -41,7 +43,8 @@ def reference(
     """
     path = cache / f"{space.sha256[:16]}_{_sha256(images)[:16]}.safetensors" if cache else None
     if path and path.is_file():
-        return Reference(**load_file(path))
+        with suppress(SafetensorError):  # a damaged file is written again
+            return Reference(**load_file(path))
     features = space.extract(images, device=device)
     statistics = Reference(features.sum(0), features.T @ features, torch.tensor(len(features)))
     if path:

@@ -117,7 +117,7 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         seed=config.seed,
         real=data.split("train").images,
     )
-    callbacks: list[Callback] = [dashboard, samples, *([evaluation] if evaluation else []), stop]
+    callbacks: list[Callback] = [stop, dashboard, samples, *([evaluation] if evaluation else [])]
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
             folder / "checkpoints",
@@ -130,6 +130,7 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     if config.trainer.enable_progress_bar:
         callbacks.append(Progress(dashboard, evaluation))
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks)
+    data.check_batch(world=trainer.world_size)
     return Run(resolved, folder, gan, data, trainer, evaluation, samples, stop)
 
 
@@ -183,7 +184,8 @@ def _as_list(value: Any) -> list[Any]:
 
 def quiet_lightning() -> None:
     """Silence what Lightning says to everybody and what does not hold here, by its text; everything else is shown."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for package in ("pytorch", "fabric"):  # not the loggers of the profiler and the model summary
+        logging.getLogger(f"lightning.{package}.utilities.rank_zero").setLevel(logging.WARNING)
     for text in QUIETED:
         warnings.filterwarnings("ignore", message=text)
 
@@ -201,13 +203,17 @@ def shared_folder(folder: Path) -> Path:
     """The first process's folder: those that Lightning starts for further devices repeat the whole command."""
     if os.environ.get("LOCAL_RANK", "0") == "0":
         os.environ["DCGAN_RUN_FOLDER"] = str(folder)
-    return Path(os.environ["DCGAN_RUN_FOLDER"])
+    return Path(os.environ.get("DCGAN_RUN_FOLDER", folder))
 
 
 @rank_zero_only
-def record_start(run: Run, overrides: Sequence[str]) -> None:
+def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
-    run.folder.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        try:
+            run.folder.mkdir(parents=True)
+        except FileExistsError as error:
+            raise ValueError(f"{run.folder}: another run took this folder just now; start this one again") from error
     OmegaConf.save(OmegaConf.create(asdict(run.config)), run.folder / "config.yaml")
     with (run.folder / "provenance.jsonl").open("a") as file:
         file.write(json.dumps(provenance(overrides)) + "\n")

@@ -1,5 +1,6 @@
 """``python -m dcgan.train [group=option ...] [key=value ...]``: train a GAN, into a run folder."""
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,14 +35,21 @@ def train(
     if in_sweep and run.trainer.world_size > 1:
         raise ValueError(f"trainer.devices={run.trainer.num_devices}: a job of a sweep trains on one device; take 1")
     first_step = runs.resume_step(run) if config.resume else 0
-    runs.record_start(run, overrides)
+    runs.record_start(run, overrides, resume=config.resume is not None)
     runs.record_status(run, state="running")
     started = time.perf_counter()
     try:
         runs.fit(run, resume=config.resume is not None)
     except BaseException as error:
+        if run.stop.received and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once
+            runs.record_status(run, state="interrupted")
+            print(_next_steps(run), file=sys.stderr)
+            raise SystemExit(128 + run.stop.received) from error
         runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
         raise
+    if run.trainer.global_step == first_step:
+        runs.record_status(run, state="failed", error="no step was taken")
+        raise ValueError(f"{run.folder}: no step was taken; raise trainer.max_steps, max_epochs or max_time")
     results = _results(run, first_step=first_step, seconds=time.perf_counter() - started)
     runs.record_status(run, state="interrupted" if run.stop.received else "finished", results=results)
     if run.trainer.is_global_zero:
@@ -72,12 +80,16 @@ def summary(run: "Run", results: dict[str, float]) -> str:
         best = f"best {evaluation.best:.2f} at step {evaluation.best_step}"
         lines.append(f"  FID      {evaluation.latest:.2f} ({evaluation.name}; {best})")
     lines.append(f"  samples  {run.samples.path}")
+    return "\n".join([*lines, _next_steps(run)]).rstrip()
+
+
+def _next_steps(run: "Run") -> str:
+    if not run.last.exists():
+        return ""
     if run.stop.received:
-        lines.append(f"  go on    python -m dcgan.train resume={run.folder}")
-    else:
-        lines.append(f"  report   python -m dcgan.evaluate run={run.folder}")
-        lines.append(f"  draw     python -m dcgan.generate run={run.folder} n=64 seed=3")
-    return "\n".join(lines)
+        return f"  go on    python -m dcgan.train resume={run.folder}"
+    report = f"  report   python -m dcgan.evaluate run={run.folder}"
+    return f"{report}\n  draw     python -m dcgan.generate run={run.folder} n=64 seed=3"
 
 
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:

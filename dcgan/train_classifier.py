@@ -6,6 +6,7 @@ beside them. The test split is only looked at: nothing is chosen on it, the last
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -85,13 +86,16 @@ def accuracy(classifier: DigitClassifier, root: Path) -> float:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", type=Path, default=Path("data"), help="where data sets are kept")
+    parser.add_argument(
+        "--root", type=Path, default=os.environ.get("DCGAN_DATA", "data"), help="where data sets are kept"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the safetensors file to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--epochs", type=int, default=20)
     arguments = parser.parse_args()
-    if arguments.out.exists():
-        parser.error(f"{arguments.out} exists: a shipped extractor never changes; write elsewhere")
+    for path in (arguments.out, arguments.out.with_suffix(".jsonl")):
+        if path.exists():
+            parser.error(f"{path} exists: a shipped extractor never changes; write elsewhere")
     train_classifier(root=arguments.root, out=arguments.out, seed=arguments.seed, epochs=arguments.epochs)
 
 

@@ -19,6 +19,7 @@ from conftest import TINY, Result, printed_run
 from PIL import Image
 
 from dcgan.data.module import LOADERS, load_mnist
+from dcgan.gan import GAN
 
 Command = Callable[..., Result]
 SHORT = [*TINY, "samples.every=4", "checkpoints.every=4"]
@@ -108,6 +109,17 @@ def test_generate_needs_no_data_and_draws_the_same_in_every_format(
     assert command("generate", f"run={run}", "n=2", "out=folder", "format=png", "overwrite=true").code == 0
     assert len(list(Path("folder").iterdir())) == 2
 
+    Path("folder/mine.txt").touch()
+    for words, reason in [
+        (("out=folder", "format=png"), "holds other files too"),
+        (("out=folder", "format=grid"), "is a folder, which format=grid does not write"),
+        (("out=grid.png", "format=png"), "is a file, which format=png does not write"),
+    ]:
+        refused = command("generate", f"run={run}", "n=2", *words, "overwrite=true")
+        assert refused.err.splitlines()[-1].startswith(f"error: {words[0]}: {reason}")
+    assert {path.name for path in Path("folder").iterdir()} == {"000000.png", "000001.png", "mine.txt"}
+    assert not list(workdir.rglob(".generate-*"))
+
 
 def test_what_is_no_run_or_checkpoint(command: Command, workdir: Path) -> None:
     assert command("generate", "run=nowhere").err == "error: run=nowhere: no run folder with checkpoints\n"
@@ -190,6 +202,70 @@ def test_a_job_that_fails_does_not_stop_the_sweep(command: Command, workdir: Pat
     assert re.search(r"finished +dcgan_optimizer.lr-0.001 +steps 2", table)
 
 
+def test_a_job_that_fails_in_training_is_one_row(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RuntimeError("the machine is on fire")
+
+    monkeypatch.setattr(GAN, "update_generator", fail)
+    result = command("train", "-m", *SHORT, "metrics=none", "seed=0,1")
+    assert result.code == 1
+    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
+    assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"dcgan_seed-0", "dcgan_seed-1"}
+    table = result.out[result.out.index("\nsweep ") :]
+    assert table.count("failed") == table.count("RuntimeError: the machine is on fire") == 2
+
+
+def test_a_name_that_is_a_path_stays_in_the_sweep(command: Command, workdir: Path) -> None:
+    result = command("train", "-m", *SHORT, "metrics=none", "name=../x,a/b")
+    assert result.code == 1
+    assert {path.name for path in workdir.iterdir()} == {"outputs"}
+    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
+    assert len([path for path in sweep.iterdir() if path.is_dir()]) == 2
+
+
+# --- what is trained on
+
+
+def test_training_never_asks_for_the_test_split(
+    command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def load(root: Path, *, split: str) -> Any:
+        asked.append(split)
+        return load_mnist(root, split=split)
+
+    monkeypatch.setitem(LOADERS, "mnist", load)
+    run = train(command, *SCORED, "trainer.max_steps=4")
+    assert set(asked) == {"train"}
+    command("evaluate", f"run={run}", "num_samples=60")
+    assert "test" in asked
+
+
+def test_inception_without_weights_is_refused_before_anything_starts(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path_factory.mktemp("hub")))
+    monkeypatch.setattr("dcgan.features.URL_INCEPTION_V3", "http://127.0.0.1:9/weights-6726825d.pth")
+    refused = command("train", *SHORT, "metrics=inception")
+    assert refused.code == 1
+    (line,) = refused.err.splitlines()
+    assert line.startswith("error: metrics=inception: its weights are not at")
+    assert not list(workdir.iterdir())
+
+
+def test_evaluate_says_which_keys_are_its_own(command: Command, workdir: Path) -> None:
+    run = train(command, "trainer.max_steps=2", "metrics=none")
+    for words, line in [
+        (["metrics=digits", "metrics.num_samples=50"], "metrics.num_samples=50: is how often training evaluates"),
+        (["metrics=none"], "metrics=none: nothing to evaluate with; take digits or inception"),
+    ]:
+        assert command("evaluate", f"run={run}", *words).err.startswith(f"error: {line}")
+    assert "fid_digits_test_60" in command("evaluate", f"run={run}", "num_samples=60", "checkpoint=last").out
+
+
 # --- resume
 
 
@@ -216,10 +292,11 @@ def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir
         ("optimizer.lr=0.1", f"optimizer.lr=0.1: the run {run} has 0.0002; leave it, or start a new run"),
         ("model=mlp", f"model.name=mlp: the run {run} has dcgan; leave it, or start a new run"),
         ("trainer.max_steps=2", f"resume={run}: it stands at step 2 of trainer.max_steps=2; type a larger one"),
+        ("trainer.precision=16-mixed", "trainer.precision=16-mixed: the run"),
         ("trainer.max_stepz=2", "trainer.max_stepz: no such key; did you mean trainer.max_steps?"),
     ]:
         refused = command("train", f"resume={run}", word)
-        assert refused.err == f"error: {line}\n"
+        assert refused.err.startswith(f"error: {line}")
     assert_same(state(run), before)
 
 
@@ -258,6 +335,44 @@ def test_a_signal_saves_and_says_how_to_go_on(
     assert resumed.code == 0, resumed.err
     straight = train(command, "metrics=none", f"trainer.max_steps={step + 2}", "samples.every=100000")
     assert_same(state(run), state(straight))
+
+
+def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path) -> None:
+    slow = ["model.width=32", "data.batch_size=2000", "checkpoints.every=1", "metrics=none", "trainer.max_steps=1000"]
+    process = spawn(*SHORT, *slow)
+    deadline = time.time() + 120
+    while not list(workdir.glob("outputs/*/checkpoints/last.ckpt")):
+        assert process.poll() is None, process.communicate()
+        assert time.time() < deadline
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    (run,) = (workdir / "outputs").iterdir()
+    assert json.loads((run / "status.json").read_text())["state"] == "interrupted"
+    assert f"python -m dcgan.train resume={run.relative_to(workdir)}" in out + err
+    assert "Traceback" not in err
+    assert state(run)["global_step"] >= 1
+
+
+def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
+    words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
+    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8")
+    try:
+        deadline = time.time() + 120
+        while not list(workdir.glob("outputs/*/checkpoints/last.ckpt")):
+            assert process.poll() is None, process.communicate()
+            assert time.time() < deadline
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 143, err
+    step = state(Path(printed_run(out)))["global_step"]
+    assert f"stopped at step {step} " in out
 
 
 def test_two_processes_make_one_run(workdir: Path) -> None:

@@ -64,10 +64,17 @@ def test_gpus_beside_an_accelerator_is_refused() -> None:
         resolve(gpus=1, accelerator="cpu")
 
 
-@pytest.mark.parametrize("devices", [2, "2", [0, 1], -1])
+@pytest.mark.parametrize("devices", [2, "2", [0, 1], "0,1"])
 def test_several_devices_get_the_strategy_that_two_optimisers_need(devices: Any) -> None:
     assert resolve(accelerator="cpu", devices=devices)["strategy"] == "ddp_find_unused_parameters_true"
     assert resolve(accelerator="cpu", devices=devices, strategy="ddp_spawn")["strategy"] == "ddp_spawn"
+
+
+@pytest.mark.parametrize("arguments", [{"num_nodes": 2}, {"accelerator": "gpu"}, {"accelerator": "gpu", "devices": -1}])
+def test_and_where_their_number_is_left_open(arguments: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert resolve(**arguments)["strategy"] == "ddp_find_unused_parameters_true"
 
 
 @pytest.mark.parametrize(

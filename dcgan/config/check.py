@@ -16,12 +16,20 @@ from omegaconf.errors import OmegaConfBaseException
 from dcgan.config.schema import Config, TrainConfig, known_keys
 
 # What Lightning would ignore or refuse in manual optimisation, the value that means "not asked for", and what to do.
+NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
 UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "gradient_clip_val": ((None, 0), "gradient clipping is not available; leave it null"),
     "gradient_clip_algorithm": ((None,), "gradient clipping is not available; leave it null"),
     "accumulate_grad_batches": ((1,), "accumulation is not available; raise data.batch_size"),
     "overfit_batches": ((0,), "batches follow from the seed and the step; use limit_train_batches"),
     "use_distributed_sampler": ((False,), "the data set is divided among the devices already; leave it false"),
+    "limit_val_batches": ((None,), NO_VALIDATION),
+    "limit_test_batches": ((None,), NO_VALIDATION),
+    "limit_predict_batches": ((None,), NO_VALIDATION),
+    "val_check_interval": ((None,), NO_VALIDATION),
+    "check_val_every_n_epoch": ((1,), NO_VALIDATION),
+    "num_sanity_val_steps": ((0,), NO_VALIDATION),
+    "barebones": ((False,), "use logger=none metrics=none trainer.enable_checkpointing=false"),
     "callbacks": ((None,), "objects cannot be named in a configuration; dcgan/runs.py puts them together"),
     "logger": ((None,), "use the group logger=, with tensorboard, csv or none"),
 }
@@ -75,7 +83,10 @@ RULES: Mapping[str, Rule] = {
     "metrics.every": _at_least(1),
     "metrics.num_samples": _at_least(2),
     "trainer.max_steps": Rule("must be at least 1, or -1 for no limit", lambda value: value >= 1 or value == -1),
+    "trainer.max_epochs": Rule("must be at least 1, or -1 for no limit", lambda value: value >= 1 or value == -1),
+    "trainer.limit_train_batches": Rule("must be above 0", lambda value: isinstance(value, str) or value > 0),
     "trainer.log_every_n_steps": _at_least(0),
+    "trainer.precision": _one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed"),
     "logger.name": _one_of("tensorboard", "csv", "none"),
     "split": _one_of("test", "train"),
     "num_samples": _at_least(2),
@@ -117,9 +128,7 @@ def _check_training(config: TrainConfig) -> None:
         value = getattr(trainer, key)
         if value not in neutral:
             raise ValueError(f"trainer.{key}={value}: {fix}")
-    if trainer.max_steps == trainer.max_epochs == -1 or (
-        trainer.max_steps == -1 and trainer.max_epochs is None and trainer.max_time is None
-    ):
+    if trainer.max_steps == -1 and trainer.max_epochs in (None, -1) and trainer.max_time is None:
         raise ValueError(
             "trainer.max_steps=-1: without max_epochs or max_time the run would never end; give one of them"
         )

