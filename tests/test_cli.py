@@ -285,6 +285,17 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
         assert len((run / "provenance.jsonl").read_text().splitlines()) == 2
 
 
+def test_epochs_are_counted_on_over_a_resume(
+    command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = load_mnist(mnist_root, split="train")
+    monkeypatch.setitem(LOADERS, "mnist", lambda _, **__: (images[:60], labels[:60]))  # 3 steps of 16 an epoch
+    run = train(command, "metrics=none", "trainer.max_steps=5")
+    resumed = command("train", f"resume={run}", "trainer.max_steps=-1", "trainer.max_epochs=4")
+    assert resumed.code == 0, resumed.err
+    assert state(run)["global_step"] == 12
+
+
 def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir: Path) -> None:
     run = train(command, "trainer.max_steps=2", "metrics=none")
     before = state(run)
