@@ -320,17 +320,22 @@ def spawn(*words: str, entry: str = "train") -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
+def wait_for(pattern: str, process: subprocess.Popen[str]) -> None:
+    """Until the process has written a file of that pattern."""
+    deadline = time.time() + 120
+    while not list(Path.cwd().glob(pattern)):
+        assert process.poll() is None, process.communicate()
+        assert time.time() < deadline
+        time.sleep(0.1)
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, code: int, command: Command, workdir: Path
 ) -> None:
     words = [*SHORT, "trainer.max_steps=100000", "metrics=none", "samples.every=100000", "checkpoints.every=100000"]
     process = spawn(*words)
-    deadline = time.time() + 120
-    while not list(workdir.glob("outputs/*/samples/step_000000.png")):
-        assert process.poll() is None, process.communicate()
-        assert time.time() < deadline
-        time.sleep(0.1)
+    wait_for("outputs/*/samples/step_000000.png", process)
     time.sleep(1)
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -351,11 +356,7 @@ def test_a_signal_saves_and_says_how_to_go_on(
 def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path) -> None:
     slow = ["model.width=32", "data.batch_size=2000", "checkpoints.every=1", "metrics=none", "trainer.max_steps=1000"]
     process = spawn(*SHORT, *slow)
-    deadline = time.time() + 120
-    while not list(workdir.glob("outputs/*/checkpoints/last.ckpt")):
-        assert process.poll() is None, process.communicate()
-        assert time.time() < deadline
-        time.sleep(0.1)
+    wait_for("outputs/*/checkpoints/last.ckpt", process)
     process.send_signal(signal.SIGINT)
     time.sleep(0.2)
     process.send_signal(signal.SIGINT)
@@ -372,11 +373,7 @@ def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
     words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
     process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8")
     try:
-        deadline = time.time() + 120
-        while not list(workdir.glob("outputs/*/checkpoints/last.ckpt")):
-            assert process.poll() is None, process.communicate()
-            assert time.time() < deadline
-            time.sleep(0.1)
+        wait_for("outputs/*/checkpoints/last.ckpt", process)
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=60)
     finally:
