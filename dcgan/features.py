@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torchmetrics.image.fid import NoTrainInceptionV3
 
-from dcgan.classifier import DigitClassifier
+from dcgan.classifier import Classifier
 from dcgan.data.sources import connect_timeout
 from dcgan.images import fit, to_float, with_channels
 from dcgan.registry import lookup
@@ -53,7 +53,7 @@ def load_feature_space(name: str, *, weights: str | None = None) -> FeatureSpace
 class DigitFeatures(nn.Module):
     """The penultimate activations of the shipped digit classifier, at 28x28, in grey."""
 
-    def __init__(self, classifier: DigitClassifier) -> None:
+    def __init__(self, classifier: Classifier) -> None:
         super().__init__()
         self.classifier = classifier
 
@@ -79,7 +79,7 @@ def _digits(weights: str | None) -> FeatureSpace:
         raise ValueError(f"metrics.weights={weights}: the space digits ships with the package; set it to null")
     content = DIGITS.read_bytes()
     assert hashlib.sha256(content).hexdigest() == DIGITS_SHA256, f"{DIGITS} is not the extractor that was shipped"
-    classifier = DigitClassifier()
+    classifier = Classifier()
     classifier.load_state_dict(load(content))
     return FeatureSpace("digits", DIGITS_SHA256, DigitFeatures(classifier.requires_grad_(False)))
 

@@ -12,7 +12,7 @@ from dcgan import evaluate, generate, train
 from dcgan.cli import SweepSummary, cli
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
-from dcgan.data.sources import prepare_mnist
+from dcgan.data.sources import prepare
 
 ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main}
 # The smallest run that still does everything.
@@ -34,7 +34,7 @@ def _one_thread() -> None:
 def mnist_root() -> Path:
     """Real MNIST, fetched if it has to be. Without it these tests fail: they are never skipped."""
     root = Path(os.environ.get("DCGAN_DATA", Path(__file__).parents[1] / "data")).absolute()
-    prepare_mnist(root)
+    prepare("mnist", root)
     return root
 
 

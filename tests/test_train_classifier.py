@@ -6,10 +6,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dcgan import train_classifier
-from dcgan.classifier import DigitClassifier
-from dcgan.data.module import load_mnist
-from dcgan.train_classifier import main, random_affine
+from dcgan.classifier import Classifier, random_affine
+from dcgan.data.module import LOADERS, load_mnist
+from dcgan.train_classifier import main
 
 
 def test_the_augmentation_moves_digits_a_little() -> None:
@@ -30,14 +29,14 @@ def test_the_command_trains_writes_and_never_overwrites(
         images, labels = load_mnist(root, split=split)
         return images[:2000], labels[:2000]
 
-    monkeypatch.setattr(train_classifier, "load_mnist", few)
+    monkeypatch.setitem(LOADERS, "mnist", few)
     out = tmp_path / "digits.safetensors"
     monkeypatch.setattr(sys, "argv", ["x", "--root", str(mnist_root), "--out", str(out), "--epochs", "3"])
     main()
     log = [json.loads(line) for line in out.with_suffix(".jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in log] == [1, 2, 3]
     assert log[-1]["test_accuracy"] > 0.6  # chance is 0.1
-    DigitClassifier().load_state_dict(load_file(out))
+    Classifier().load_state_dict(load_file(out))
     out.unlink()
     with pytest.raises(SystemExit):
         main()

@@ -1,6 +1,7 @@
 """The DataModule: a data set as one uint8 tensor in memory, gathered a batch at a time."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,15 +10,19 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dcgan.data.idx import read_idx
-from dcgan.data.sources import prepare_mnist
+from dcgan.data.sources import prepare
 from dcgan.images import fit, to_float, with_channels
 from dcgan.latents import own_share, random_stream
 from dcgan.registry import lookup
 
 
-def load_mnist(root: Path, *, split: str) -> tuple[Tensor, Tensor]:
-    """The official split ``train`` (60,000) or ``test`` (10,000): uint8 images (N, 1, 28, 28) and int64 labels (N,)."""
-    folder = prepare_mnist(root)
+def load_mnist(root: Path, *, split: str, name: str = "mnist") -> tuple[Tensor, Tensor]:
+    """The official split ``train`` (60,000) or ``test`` (10,000) of a data set of MNIST's form.
+
+    Returns:
+        uint8 images (N, 1, 28, 28) and int64 labels (N,).
+    """
+    folder = prepare(name, root)
     prefix = {"train": "train", "test": "t10k"}[split]
     images = read_idx(folder / f"{prefix}-images-idx3-ubyte").unsqueeze(1)
     return images, read_idx(folder / f"{prefix}-labels-idx1-ubyte").long()
@@ -129,4 +134,7 @@ class ImageData(LightningDataModule):
         return to_float(images), labels
 
 
-LOADERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {"mnist": load_mnist}
+LOADERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "mnist": load_mnist,
+    "fashion_mnist": partial(load_mnist, name="fashion_mnist"),
+}

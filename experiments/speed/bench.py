@@ -33,7 +33,7 @@ from dcgan import runs
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.module import StepSampler
-from dcgan.data.sources import prepare_mnist
+from dcgan.data.sources import prepare
 from dcgan.gan import GAN, frozen
 from dcgan.images import to_float
 from dcgan.latents import random_stream
@@ -178,7 +178,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--root", default=os.environ.get("DCGAN_DATA", "data"))
     arguments = parser.parse_args()
-    prepare_mnist(Path(arguments.root))
+    prepare("mnist", Path(arguments.root))
     for width, precision in itertools.product(arguments.widths, arguments.precisions):
         result = bench(width, precision, steps=arguments.steps, rounds=arguments.rounds, root=arguments.root)
         with RESULTS.open("a") as file:
