@@ -18,7 +18,9 @@ from tqdm import tqdm
 from dcgan.features import FeatureSpace
 from dcgan.gan import GAN
 from dcgan.images import grid, save_png
-from dcgan.metrics import Reference, append_record, evaluate_samples, protocol
+from dcgan.metrics.measure import monitor, record, values
+from dcgan.metrics.protocol import append_record, protocol
+from dcgan.metrics.reference import Reference
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -104,14 +106,25 @@ class Samples(Callback):
 class Evaluation(Callback):
     """The FID of the averaged generator every ``every`` steps and at the end, against the *training* split.
 
+    From a classifier come three more: the KL of the classes from the data's, how many occur (modes), and the share of
+    samples that it is sure of.
+
     Checkpoints are chosen on it; the reported numbers come from the test split, by ``dcgan.evaluate``.
     Draws from streams of its own, without gradients: an evaluated run ends with the weights of one that is not.
     """
 
     def __init__(
-        self, path: Path, *, space: FeatureSpace, real: Reference, every: int, num_samples: int, seed: int
+        self,
+        path: Path,
+        *,
+        space: FeatureSpace,
+        real: Reference,
+        data: str,
+        every: int,
+        num_samples: int,
+        seed: int,
     ) -> None:
-        self.path, self.space, self.real = path, space, real
+        self.path, self.space, self.real, self.data = path, space, real, data
         self.every, self.num_samples, self.seed = every, num_samples, seed
         self.name = protocol(space.name, "train", num_samples)
         self.latest: float | None = None
@@ -146,18 +159,29 @@ class Evaluation(Callback):
 
     def _evaluate(self, trainer: Trainer, gan: GAN) -> None:
         self._evaluated = trainer.global_step
-        value = trainer.strategy.broadcast(self._score(gan) if trainer.is_global_zero else 0.0)
-        self.latest = value
+        found = trainer.strategy.broadcast(self._score(gan) if trainer.is_global_zero else {})
+        self.latest = value = found[self.name]
         if self.best is None or value < self.best:
             self.best, self.best_step, self._improved = value, trainer.global_step, True
-        log_scalars(trainer, {self.name: value})
+        log_scalars(trainer, found)
 
-    def _score(self, gan: GAN) -> float:
-        record = evaluate_samples(
-            gan, space=self.space, real=self.real, split="train", num_samples=self.num_samples, seed=self.seed
+    def _score(self, gan: GAN) -> dict[str, float]:
+        started = time.perf_counter()
+        features = self.space.extract(gan.sample(n=self.num_samples, seed=self.seed), device=gan.device)
+        found = monitor(features, space=self.space, real=self.real)
+        line = record(
+            found,
+            features,
+            space=self.space,
+            real=self.real,
+            data=self.data,
+            split="train",
+            seed=self.seed,
+            started=started,
         )
-        append_record(self.path, {"step": self._evaluated, **record})
-        return float(record["value"])
+        append_record(self.path, {"step": self._evaluated, **line})
+        names = {name: protocol(self.space.name, "train", self.num_samples, metric=name) for name in found}
+        return {names[name]: value for name, value in values(found).items()}
 
 
 class Progress(Callback):

@@ -1,5 +1,6 @@
 """The one place where pixels change their scale or size."""
 
+import io
 import math
 from pathlib import Path
 
@@ -51,7 +52,14 @@ def grid(images: Tensor) -> Tensor:
     return picture
 
 
+def encode_png(picture: Tensor) -> bytes:
+    """One uint8 picture (C, H, W) as a PNG file's content."""
+    buffer = io.BytesIO()
+    save_image(picture.float() / 255, buffer, format="png")
+    return buffer.getvalue()
+
+
 def save_png(picture: Tensor, path: Path) -> None:
     """Write one uint8 picture (C, H, W), making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_image(picture.float() / 255, path)
+    path.write_bytes(encode_png(picture))

@@ -28,7 +28,7 @@ from dcgan.hardware import resolve_hardware
 from dcgan.latents import random_stream
 from dcgan.loggers import build_loggers, log_hyperparameters
 from dcgan.losses import LOSSES
-from dcgan.metrics import reference
+from dcgan.metrics.reference import reference
 from dcgan.models import MODELS
 from dcgan.optim import OPTIMIZERS
 from dcgan.provenance import provenance
@@ -142,10 +142,17 @@ def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Eval
     assert metrics.every is not None  # checked with the configuration
     assert metrics.num_samples is not None
     space = load_feature_space(metrics.name, weights=metrics.weights)
-    real = reference(space, data.split("train").images, cache=statistics_folder(data.root))
+    images, cache = data.split("train").images, statistics_folder(data.root)
+    real = reference(space, images, with_features=False, cache=cache)
     path = folder / "metrics.jsonl"
     return Evaluation(
-        path, space=space, real=real, every=metrics.every, num_samples=metrics.num_samples, seed=config.seed
+        path,
+        space=space,
+        real=real,
+        data=config.data.name,
+        every=metrics.every,
+        num_samples=metrics.num_samples,
+        seed=config.seed,
     )
 
 
@@ -285,10 +292,19 @@ def load_gan(run: Path, *, checkpoint: str = "best", device: str = "auto") -> tu
         gan.load_state_dict(content["state_dict"])
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its configuration") from error
-    if device == "auto":
-        device = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
-    try:
-        gan.to(device)
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={device}: not available here ({str(error).splitlines()[0]})") from error
+    gan.to(resolve_device(device))
     return gan.eval(), config, int(content["global_step"])
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto``: the accelerator, if there is one.
+
+    Raises:
+        ValueError: it is not available here.
+    """
+    if name == "auto":
+        name = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name}: not available here ({str(error).splitlines()[0]})") from error

@@ -13,6 +13,7 @@ from dcgan.cli import SweepSummary, cli
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.sources import prepare
+from dcgan.features import FeatureSpace, load_feature_space
 
 ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main}
 # The smallest run that still does everything.
@@ -32,10 +33,17 @@ def _one_thread() -> None:
 
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
-    """Real MNIST, fetched if it has to be. Without it these tests fail: they are never skipped."""
+    """Real MNIST and Fashion-MNIST, fetched if need be. Without them these tests fail: they are never skipped."""
     root = Path(os.environ.get("DCGAN_DATA", Path(__file__).parents[1] / "data")).absolute()
-    prepare("mnist", root)
+    for name in ("mnist", "fashion_mnist"):
+        prepare(name, root)
     return root
+
+
+@pytest.fixture(scope="session")
+def digits() -> FeatureSpace:
+    """The feature space that everything is chosen by."""
+    return load_feature_space("digits")
 
 
 @pytest.fixture

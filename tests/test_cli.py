@@ -76,8 +76,10 @@ def test_train_evaluate_generate(command: Command, workdir: Path) -> None:
 
     reported = command("evaluate", f"run={run}", "num_samples=100", "checkpoint=4")
     assert "fid_digits_test_100" in reported.out
-    record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-    assert (record["num_real"], record["num_fake"], record["step"]) == (10_000, 100, 4)
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()[-3:]]
+    assert [line["extractor"] for line in lines] == ["digits", "digits1", "digits2"]
+    for record in lines:
+        assert (record["num_real"], record["num_fake"], record["step"]) == (10_000, 100, 4)
 
     drawn = command("generate", f"run={run}", "n=9", "seed=3")
     assert drawn.code == 0, drawn.err
@@ -260,7 +262,7 @@ def test_evaluate_says_which_keys_are_its_own(command: Command, workdir: Path) -
     run = train(command, "trainer.max_steps=2", "metrics=none")
     for words, line in [
         (["metrics=digits", "metrics.num_samples=50"], "metrics.num_samples=50: is how often training evaluates"),
-        (["metrics=none"], "metrics=none: nothing to evaluate with; take digits or inception"),
+        (["metrics=none"], "metrics=none: nothing to evaluate with; take digits, fashion, stacked or inception"),
     ]:
         assert command("evaluate", f"run={run}", *words).err.startswith(f"error: {line}")
     assert "fid_digits_test_60" in command("evaluate", f"run={run}", "num_samples=60", "checkpoint=last").out

@@ -8,11 +8,10 @@ import pytest
 from conftest import TINY, Result, composed, config, options
 from lightning import Trainer
 
-from dcgan.config.check import check
+from dcgan.config.check import FITTING_DATA, check
 from dcgan.config.folders import folder_name, named
 from dcgan.config.schema import CONF, SCHEMAS, EvaluateConfig, GenerateConfig, TrainConfig, TrainerConfig, known_keys
 from dcgan.data.module import LOADERS
-from dcgan.features import SPACES
 from dcgan.losses import LOSSES
 from dcgan.models import MODELS
 from dcgan.optim import OPTIMIZERS
@@ -32,7 +31,7 @@ def test_every_trainer_argument_has_its_key() -> None:
         ("loss", LOSSES),
         ("optimizer", OPTIMIZERS),
         ("data", LOADERS),
-        ("metrics", {*SPACES, "none"}),
+        ("metrics", {*FITTING_DATA, "inception", "none"}),
     ],
 )
 def test_options_and_registry_are_the_same(group: str, registry: Any) -> None:
@@ -41,7 +40,8 @@ def test_options_and_registry_are_the_same(group: str, registry: Any) -> None:
 
 @pytest.mark.parametrize("word", [f"{group}={option}" for group in GROUPS for option in options(group)])
 def test_every_option_and_recipe_composes_and_is_valid(word: str) -> None:
-    check(composed(word), TrainConfig)
+    fitting = FITTING_DATA.get(word.removeprefix("metrics="), "mnist")
+    check(composed(*([f"data={fitting}"] if word.startswith("metrics=") else []), word), TrainConfig)
 
 
 @pytest.mark.parametrize("name", options("experiment"))
@@ -120,12 +120,14 @@ MISTAKES = [
     ("model.name=vae", "model.name=vae: unknown; known: dcgan, mlp"),
     ("loss.name=gan", "loss.name=gan: unknown; known: non_saturating"),
     ("optimizer.generator.name=lion", "optimizer.generator.name=lion: unknown; known: adam"),
-    ("data.name=cifar", "data.name=cifar: unknown; known: mnist"),
-    ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, inception"),
+    ("data.name=cifar", "data.name=cifar: must be one of mnist, fashion_mnist, stacked_mnist"),
+    ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, digits1, digits2, fashion, stacked"),
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, none"),
     # combinations
+    ("data.name=fashion_mnist", "metrics=digits: knows mnist, not fashion_mnist; use metrics=fashion"),
+    ("metrics=stacked", "metrics=stacked: knows stacked_mnist, not mnist; use metrics=digits"),
     ("model.depth=3", "data.resolution=28: with model.depth=3 it must be a multiple of 8"),
-    ("metrics.weights=x.pth", "metrics.weights=x.pth: the space digits ships"),
+    ("metrics.weights=x.pth", "metrics.weights=x.pth: this space ships"),
     ("metrics.every=null", "metrics.every=null: metrics=digits needs a number"),
     # what manual optimisation would ignore
     ("trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1: gradient clipping is not available"),
@@ -187,7 +189,8 @@ def test_the_traceback_is_there_for_who_wants_it(command: Any, monkeypatch: pyte
     ("schema", "entry", "word", "line"),
     [
         (EvaluateConfig, "evaluate", "split=val", "split=val: must be one of test, train"),
-        (EvaluateConfig, "evaluate", "num_samples=1", "num_samples=1: must be at least 2"),
+        (EvaluateConfig, "evaluate", "num_samples=1", "num_samples=1: must be at least 10"),
+        (EvaluateConfig, "evaluate", "data.name=x", "data.name=x: must be one of mnist, fashion_mnist, stacked_mnist"),
         (EvaluateConfig, "evaluate", "checkpoint=newest", "checkpoint=newest: must be best, last, or the number"),
         (GenerateConfig, "generate", "n=0", "n=0: must be at least 1"),
         (GenerateConfig, "generate", "format=gif", "format=gif: must be one of grid, png, npz"),
@@ -200,9 +203,17 @@ def test_mistakes_of_the_other_commands(schema: Any, entry: str, word: str, line
     assert str(error.value).startswith(line)
 
 
-@pytest.mark.parametrize("entry", ["evaluate", "generate"])
-def test_a_run_is_needed(entry: str, command: Any) -> None:
-    assert command(entry).err == "error: run: no value; give it as run=...\n"
+def test_a_run_is_needed(command: Any) -> None:
+    assert command("generate").err == "error: run: no value; give it as run=...\n"
+    for words in ([], ["run=a", "samples=b"]):
+        result = command("evaluate", *words)
+        assert result.err.startswith("error: run=, samples=: name one of them, a run folder or a file")
+
+
+def test_a_data_set_brings_the_metrics_that_fit_it() -> None:
+    for space, data in FITTING_DATA.items():
+        assert composed(f"data={data}").metrics.name == space
+    assert composed("data=stacked_mnist", "metrics=inception").metrics.name == "inception"
 
 
 # --- names of run folders

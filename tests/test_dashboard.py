@@ -11,10 +11,11 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
 FID = "fid_digits_train_60"
+EVALUATED = {f"{metric}_digits_train_60" for metric in ("fid", "class_kl", "modes", "confident")}
 SCALARS = {
     *(f"{group}/{side}" for group in ("logits", "probability", "accuracy") for side in ("real", "fake")),
     *(f"{group}/{net}" for group in ("loss", "grad_norm", "lr") for net in ("discriminator", "generator")),
-    *("accuracy/fooled", "speed/images_per_second", FID, f"best/{FID}"),
+    *("accuracy/fooled", "speed/images_per_second", *EVALUATED, f"best/{FID}"),
 }
 
 
@@ -36,9 +37,10 @@ def test_everything_is_there_and_on_one_axis(command: Callable[..., Result], wor
     def steps(tag: str) -> list[int]:
         return [event.step for event in read.Scalars(tag)]
 
-    for tag in SCALARS - {FID, f"best/{FID}"}:
+    for tag in SCALARS - {*EVALUATED, f"best/{FID}"}:
         assert steps(tag) == [2, 4, 6, 8, 10], tag
-    assert steps(FID) == [4, 8, 10]
+    for tag in EVALUATED:
+        assert steps(tag) == [4, 8, 10], tag
     assert steps(f"best/{FID}") == [10]
     assert read.Scalars(f"best/{FID}")[0].value == min(event.value for event in read.Scalars(FID))
     for tag in SCALARS:

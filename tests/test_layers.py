@@ -9,11 +9,23 @@ PACKAGE = Path(dcgan.__file__).parent
 LAYERS = [
     *("registry", "images", "losses", "ema", "latents"),
     *("models.base", "models.dcgan", "models.mlp", "models", "optim"),
-    *("data", "data.idx", "data.sources", "data.module"),
-    *("gan", "classifier", "features", "metrics", "callbacks", "checkpoints"),
+    *("data", "data.idx", "data.sources", "data.module", "data.files"),
+    *("gan", "classifier", "features"),
+    *("metrics", "metrics.protocol", "metrics.bootstrap", "metrics.frechet", "metrics.kernel"),
+    *(
+        "metrics.distances",
+        "metrics.manifold",
+        "metrics.classes",
+        "metrics.copies",
+        "metrics.accuracy",
+        "metrics.reference",
+        "metrics.measure",
+    ),
+    *("callbacks", "checkpoints"),
     *("config", "config.schema", "config.check", "config.folders", "status", "cli"),
     *("hardware", "loggers", "provenance", "runs"),
-    *("train", "evaluate", "generate", "train_classifier"),
+    *("scoring", "table", "page"),
+    *("train", "evaluate", "generate", "train_classifier", "build_reference"),
 ]
 SHELL = {"config.schema", "config.check", "config.folders", "status", "cli", "train", "evaluate", "generate"}
 

@@ -35,6 +35,10 @@ UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
 }
 
 
+# What each feature space knows. inception fits them all, poorly.
+FITTING_DATA: Mapping[str, str] = {"digits": "mnist", "fashion": "fashion_mnist", "stacked": "stacked_mnist"}
+
+
 class Rule:
     """What a value must satisfy, in words and as a test. ``None`` passes where the schema allows it."""
 
@@ -89,8 +93,9 @@ RULES: Mapping[str, Rule] = {
     "trainer.precision": _one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed"),
     "logger.name": _one_of("tensorboard", "csv", "none"),
     "split": _one_of("test", "train"),
-    "num_samples": _at_least(2),
+    "num_samples": _at_least(10),
     "checkpoint": CHECKPOINT,
+    "data.name": _one_of(*FITTING_DATA.values()),
     "n": _at_least(1),
     "format": _one_of("grid", "png", "npz"),
     "device": _one_of("auto", "cpu", "cuda", "mps"),
@@ -132,6 +137,7 @@ def _check_training(config: TrainConfig) -> None:
         raise ValueError(
             "trainer.max_steps=-1: without max_epochs or max_time the run would never end; give one of them"
         )
+    check_metrics_fit(config.metrics.name, config.data.name)
     if config.metrics.name != "none":
         for key in ("every", "num_samples"):
             if getattr(config.metrics, key) is None:
@@ -142,6 +148,18 @@ def _check_training(config: TrainConfig) -> None:
         value = getattr(config.metrics, key)
         if config.metrics.name == "none" and value is not None:
             raise ValueError(f"metrics.{key}={value}: metrics=none evaluates nothing; leave it null")
+
+
+def check_metrics_fit(metrics: str, data: str) -> None:
+    """Raise ValueError where a feature space does not know the data set: its numbers would mean nothing."""
+    known = FITTING_DATA.get(metrics, data)
+    if known != data:
+        raise ValueError(f"metrics={metrics}: knows {known}, not {data}; use metrics={space_for(data)}")
+
+
+def space_for(data: str) -> str:
+    """The feature space that knows a data set."""
+    return next(space for space, known in FITTING_DATA.items() if known == data)
 
 
 def unknown_key(key: str, schema: type) -> str:

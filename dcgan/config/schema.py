@@ -143,7 +143,8 @@ class TrainConfig:
 
 
 @dataclass
-class DataRootConfig:
+class EvaluateDataConfig:
+    name: str | None
     root: str | None
 
 
@@ -151,13 +152,17 @@ class DataRootConfig:
 class EvaluateConfig:
     """conf/evaluate.yaml."""
 
-    run: str
+    run: str | None
+    samples: str | None
     checkpoint: str
     split: str
     num_samples: int | None
+    memorisation: bool
+    cas: bool
     seed: int | None
     device: str
-    data: DataRootConfig
+    out: str | None
+    data: EvaluateDataConfig
     metrics: MetricsConfig | None = None  # a group that is null is left out by Hydra
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dcgan.data.idx import read_idx
-from dcgan.data.sources import prepare
+from dcgan.data.sources import is_prepared, prepare
 from dcgan.images import fit, to_float, with_channels
 from dcgan.latents import own_share, random_stream
 from dcgan.registry import lookup
@@ -26,6 +26,20 @@ def load_mnist(root: Path, *, split: str, name: str = "mnist") -> tuple[Tensor, 
     prefix = {"train": "train", "test": "t10k"}[split]
     images = read_idx(folder / f"{prefix}-images-idx3-ubyte").unsqueeze(1)
     return images, read_idx(folder / f"{prefix}-labels-idx1-ubyte").long()
+
+
+def load_stacked_mnist(root: Path, *, split: str) -> tuple[Tensor, Tensor]:
+    """Three random digits of MNIST's split as the channels of one image; the label is the number they make.
+
+    Stacked-MNIST (Metz et al. 2017, section 3.3.1): 128,000 images to train on and 10,000 to test, always the same.
+
+    Returns:
+        uint8 images (N, 3, 28, 28) and int64 labels (N,), 0 to 999.
+    """
+    images, labels = load_mnist(root, split=split)
+    num_images, seed = {"train": (128_000, 0), "test": (10_000, 1)}[split]
+    chosen = torch.randint(len(images), (num_images, 3), generator=torch.Generator().manual_seed(seed))
+    return images[chosen].squeeze(2), labels[chosen] @ torch.tensor([100, 10, 1])
 
 
 class StepSampler(Sampler[Tensor]):
@@ -97,6 +111,10 @@ class ImageData(LightningDataModule):
             self._splits[name] = InMemory(images, labels)
         return self._splits[name]
 
+    def is_here(self) -> bool:
+        """Whether the data set's files are on this machine already."""
+        return is_prepared(FAMILY_OF.get(self.name, self.name), self.root)
+
     def setup(self, stage: str) -> None:
         """Load the training split."""
         self.split("train")
@@ -137,4 +155,6 @@ class ImageData(LightningDataModule):
 LOADERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "mnist": load_mnist,
     "fashion_mnist": partial(load_mnist, name="fashion_mnist"),
+    "stacked_mnist": load_stacked_mnist,
 }
+FAMILY_OF = {"stacked_mnist": "mnist"}  # data sets that are made of the files of another

@@ -65,6 +65,12 @@ def prepare(name: str, root: Path) -> Path:
     return folder
 
 
+def is_prepared(name: str, root: Path) -> bool:
+    """Whether ``prepare`` has nothing to fetch."""
+    family = lookup(FAMILIES, name, key="data.name")
+    return not family.missing(root / family.folder / "raw")
+
+
 def _genuine(path: Path, md5: str) -> bool:
     return path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
 

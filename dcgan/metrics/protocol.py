@@ -1,0 +1,33 @@
+"""A metric's name is its protocol: ``<metric>_<space>_<split>_<N>``. Only equal protocols are ranked."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+SAME = ("metric", "data", "extractor_sha256", "num_real")  # what two values must share to be compared
+
+
+def protocol(space: str, split: str, num_samples: int, *, metric: str = "fid") -> str:
+    """Which metric, which features, which real images, how many samples. ``fid_digits_train_2k``."""
+    count = f"{num_samples // 1000}k" if num_samples % 1000 == 0 else str(num_samples)
+    return f"{metric}_{space}_{split}_{count}"
+
+
+def rank(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Records of evaluations, the lowest FID first.
+
+    Raises:
+        ValueError: they were not measured in the same way.
+    """
+    for key in SAME:
+        values = sorted({str(record[key]) for record in records})
+        if len(values) > 1:
+            raise ValueError(f"not ranked, for they differ in {key}: {', '.join(values)}")
+    return sorted(records, key=lambda record: record["value"])
+
+
+def append_record(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one JSON line."""
+    with path.open("a") as file:
+        file.write(json.dumps(record) + "\n")

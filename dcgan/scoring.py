@@ -1,0 +1,232 @@
+"""What ``dcgan.evaluate`` does: get samples, compare them with real images in each space, look for copies."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dcgan import runs
+from dcgan.config.check import FITTING_DATA, check_metrics_fit, space_for
+from dcgan.config.schema import EvaluateConfig
+from dcgan.data.files import read_samples
+from dcgan.data.module import ImageData
+from dcgan.features import FeatureSpace, load_feature_space
+from dcgan.images import fit, with_channels
+from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
+from dcgan.metrics.copies import Copies, Neighbours, find_copies, nearest
+from dcgan.metrics.manifold import Manifold
+from dcgan.metrics.measure import LEAST_SAMPLES, halves, measure, record, values
+from dcgan.metrics.protocol import protocol
+from dcgan.metrics.reference import Reference, images_sha256, reference, shipped_reference, shipped_scores, subset
+
+NUM_SAMPLES = {"stacked_mnist": 26_000}  # PacGAN's protocol
+DEFAULT_NUM_SAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is scored, and where it came from."""
+
+    images: Tensor  # uint8 (N, C, H, W)
+    labels: Tensor | None
+    data: ImageData  # the real images to compare with
+    space: FeatureSpace
+    seed: int | None
+    origin: Mapping[str, Any]  # for the record
+    device: torch.device | str = "cpu"
+
+
+@dataclass(frozen=True)
+class Score:
+    """All that one evaluation found."""
+
+    samples: Samples
+    records: list[dict[str, Any]]  # the space's own, those of its companions, then copies and CAS
+    near: Manifold  # in the space itself, image by image
+    real: Reference
+    neighbours: Neighbours | None
+
+
+def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
+    """Samples of a checkpoint's averaged generator.
+
+    With ``split=train`` everything defaults to what training used, so that its logged value comes out again.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong.
+    """
+    gan, trained, step = runs.load_gan(run, checkpoint=config.checkpoint, device=config.device)
+    if config.data.root is not None:
+        trained.data.root = config.data.root
+    metrics = config.metrics or trained.metrics
+    name, weights = metrics.name, metrics.weights
+    if name == "none":
+        name, weights = space_for(trained.data.name), None
+    check_metrics_fit(name, trained.data.name)
+    if config.cas:
+        raise ValueError("cas=true: this generator takes no labels; CAS needs labelled samples (samples= an .npz)")
+    default = NUM_SAMPLES.get(trained.data.name, DEFAULT_NUM_SAMPLES)
+    if config.split == "train":
+        default = max(trained.metrics.num_samples or default, LEAST_SAMPLES)
+    seed = trained.seed if config.seed is None else config.seed
+    space = load_feature_space(name, weights=weights)
+    return Samples(
+        images=gan.sample(n=config.num_samples or default, seed=seed),
+        labels=None,
+        data=runs.build_data(trained),
+        space=space,
+        seed=seed,
+        origin={"run": str(run), "step": step, "checkpoint": config.checkpoint},
+        device=gan.device,
+    )
+
+
+def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
+    """Samples that another tool has written.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong.
+    """
+    metrics = config.metrics.name if config.metrics else None
+    name = config.data.name or FITTING_DATA.get(metrics or "", "mnist")
+    metrics = metrics or space_for(name)
+    check_metrics_fit(metrics, name)
+    data = ImageData(
+        name=name,
+        root=Path(config.data.root or "data"),
+        batch_size=1,
+        resolution=28,
+        channels=3 if name == "stacked_mnist" else 1,
+        d_steps=1,
+        seed=0,
+    )
+    images, labels = read_samples(path, shape=(data.channels, data.resolution, data.resolution))
+    default = NUM_SAMPLES.get(name, DEFAULT_NUM_SAMPLES)
+    wanted = config.num_samples or default
+    if len(images) < wanted:
+        raise ValueError(
+            f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
+            f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
+        )
+    if config.cas and labels is None:
+        raise ValueError(f"samples={path}: cas=true needs their labels, as an array named labels in an .npz")
+    images, labels = images[:wanted], labels[:wanted] if labels is not None else None
+    return Samples(
+        images=images,
+        labels=labels,
+        data=data,
+        space=load_feature_space(metrics, weights=config.metrics.weights if config.metrics else None),
+        seed=config.seed,
+        origin={"samples": str(path), "samples_sha256": images_sha256(images)},
+        device=runs.resolve_device(config.device),
+    )
+
+
+def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Score:
+    """Measure in the space and its companions, and what else is asked for.
+
+    Raises:
+        ValueError, OSError: the real images are needed and cannot be had.
+    """
+    first, near, real = _score_in(samples.space, samples, split=split, intervals=True)
+    records = [first]
+    for name in samples.space.companions if split == "test" else ():
+        records.append(_score_in(load_feature_space(name), samples, split=split, intervals=False)[0])
+    neighbours = None
+    num_samples = len(samples.images)
+    if memorisation:
+        copies, neighbours = _find_copies(samples)
+        name = protocol("pixels", "train", num_samples, metric="copies")
+        found = {**copies._asdict(), "accused": copies.accused}
+        records.append(_record(name, copies.share, found, samples=samples))
+    if cas:
+        accuracy = _accuracy_score(samples)
+        name = protocol(samples.data.name, "test", num_samples, metric="cas")
+        records.append(_record(name, accuracy.real, accuracy._asdict(), samples=samples))
+    return Score(samples, [{**samples.origin, **one} for one in records], near, real, neighbours)
+
+
+def _score_in(
+    space: FeatureSpace, samples: Samples, *, split: str, intervals: bool
+) -> tuple[dict[str, Any], Manifold, Reference]:
+    started = time.perf_counter()
+    real = _reference(space, samples, split=split)
+    features = space.extract(samples.images, device=samples.device)
+    results, near = measure(features, space=space, real=real, **({} if intervals else {"replicates": 0}))
+    line = record(
+        results,
+        features,
+        space=space,
+        real=real,
+        data=samples.data.name,
+        split=split,
+        seed=samples.seed,
+        started=started,
+    )
+    return line | _real_scores(space, samples, real, split=split), near, real
+
+
+def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Reference:
+    """Shipped, if the data set is not here or is what was shipped; else computed from it."""
+    data = samples.data
+    if not data.is_here() and _as_shipped(data):
+        shipped = shipped_reference(space, data=data.name, split=split)
+        if shipped:
+            return shipped
+    return reference(
+        space,
+        data.split(split).images,
+        with_features=True,
+        cache=runs.statistics_folder(data.root),
+        device=samples.device,
+    )
+
+
+def _real_scores(space: FeatureSpace, samples: Samples, real: Reference, *, split: str) -> dict[str, Any]:
+    """What real images score: as many of the other split, and one half of the split against the other.
+
+    The first is None where neither that number ships nor the data set is here.
+    """
+    data, n = samples.data, len(samples.images)
+    shipped = shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
+    other_split = shipped.get(str(n))
+    if other_split is None and data.is_here():
+        images = data.split({"test": "train", "train": "test"}[split]).images
+        features = space.extract(images[subset(len(images), n)], device=samples.device)
+        other_split = values(measure(features, space=space, real=real, replicates=0)[0])
+    return {"real": other_split, "halves": shipped.get("halves") or halves(space, real)}
+
+
+def _as_shipped(data: ImageData) -> bool:
+    return (data.resolution, data.channels) == (28, 1)
+
+
+def _find_copies(samples: Samples) -> tuple[Copies, Neighbours]:
+    train, test = (samples.data.split(split).images for split in ("train", "test"))
+    neighbours = nearest(samples.images, train)
+    return find_copies(neighbours, nearest(test, train)), neighbours
+
+
+def _accuracy_score(samples: Samples) -> AccuracyScore:
+    assert samples.labels is not None
+    test = samples.data.split("test")
+    plain = (with_channels(fit(images, resolution=28), channels=1) for images in (samples.images, test.images))
+    images, test_images = plain
+    return accuracy_score(
+        images, samples.labels, test_images=test_images, test_labels=test.labels, seed=samples.seed or 0
+    )
+
+
+def _record(name: str, value: float, found: Mapping[str, Any], *, samples: Samples) -> dict[str, Any]:
+    return {
+        "metric": name,
+        "value": value,
+        **found,
+        "data": samples.data.name,
+        "num_fake": len(samples.images),
+        "seed": samples.seed,
+    }

@@ -1,0 +1,94 @@
+"""The tables that an evaluation prints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dcgan.metrics.protocol import rank
+
+FORMS = {
+    "fid": "{:.2f}",
+    "kid": "{:.4f}",
+    "inception_score": "{:.3f}",
+    "precision": "{:.3f}",
+    "recall": "{:.3f}",
+    "density": "{:.3f}",
+    "coverage": "{:.3f}",
+    "class_kl": "{:.4f}",
+    "modes": "{:.0f}",
+    "confident": "{:.3f}",
+}
+
+
+def describe(records: Sequence[Mapping[str, Any]]) -> str:
+    """The table of one evaluation: the first space with intervals, what real images score, and the other spaces."""
+    first, *others = [record for record in records if "measures" in record]
+    protocol = first["metric"].removeprefix("fid")
+    rows = [name for name in FORMS if name in first["measures"]]
+    columns = [
+        ["", *(f"{name}{protocol}" for name in rows)],
+        ["", *(_with_interval(name, first["measures"][name]) for name in rows)],
+    ]
+    others_plain = {
+        record["extractor"]: {name: measure["value"] for name, measure in record["measures"].items()}
+        for record in others
+    }
+    plain = {"real images": first["real"], "halves": first["halves"], **others_plain}
+    columns += [[title, *(_plain(name, values) for name in rows)] for title, values in plain.items()]
+    widths = [max(map(len, column)) for column in columns]
+    lines_of_table = [
+        "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+    origin = first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})"
+    lines = [
+        origin,
+        f"{first['num_fake']:,} samples against the {first['num_real']:,} images of "
+        f"{first['data']}'s {first['split']} split; [95 % interval]",
+        "",
+        *lines_of_table,
+        "",
+    ]
+    other_split = {"test": "training", "train": "test"}[first["split"]]
+    lines.append(f"  real images: as many {other_split} images in place of samples; halves: one half against the other")
+    if "sampling_floor" in first["measures"].get("class_kl", {}):
+        floor = first["measures"]["class_kl"]["sampling_floor"]
+        lines.append(f"  class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+    for record in records:
+        if record["metric"].startswith("copies_"):
+            verdict = "copies training images" if record["accused"] else "no sign of copied training images"
+            lines.append(
+                f"  {record['metric']}  {record['share']:.2%} (test images {record['real_share']:.2%}, "
+                f"p = {record['p_value']:.2g}): {verdict}"
+            )
+        if record["metric"].startswith("cas_"):
+            lines.append(
+                f"  {record['metric']}  {record['value']:.2%} of real test images right, {record['held_out']:.2%} of "
+                f"held-out samples"
+            )
+    lines.append(f"  extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
+    return "\n".join(lines)
+
+
+def _with_interval(name: str, measure: Mapping[str, float]) -> str:
+    form = FORMS[name]
+    text = form.format(measure["value"])
+    return f"{text}  [{form.format(measure['low'])}, {form.format(measure['high'])}]" if "low" in measure else text
+
+
+def _plain(name: str, values: Mapping[str, float] | None) -> str:
+    return FORMS[name].format(values[name]) if values else "-"
+
+
+def compare(records: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each run, the best first; in the order given, and said so, where protocols differ."""
+    note = ""
+    try:
+        records = rank(records)
+        places: Sequence[str] = [str(place) for place in range(1, len(records) + 1)]
+    except ValueError as error:
+        note, places = f"\n{error}", ["-"] * len(records)
+    lines = [
+        f"  {place:>2}  {record['metric']}  {_with_interval('fid', record['measures']['fid'])}  {record['run']}"
+        for place, record in zip(places, records, strict=True)
+    ]
+    return "\n".join(lines) + note
