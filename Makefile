@@ -38,8 +38,9 @@ format: install  ## let ruff rewrite what it can
 dashboard: install  ## TensorBoard over all runs
 	$(BIN)/tensorboard --logdir outputs $(ARGS)
 
-bench: install  ## images/s against a plain loop and a bare step (about 10 minutes)
+bench: install  ## images/s against a plain loop and a bare step; time and memory of an evaluation (about 15 minutes)
 	$(BIN)/python experiments/speed/bench.py $(ARGS)
+	$(BIN)/python experiments/speed/evaluation.py
 
 clean:  ## remove .venv and caches; data/ and outputs/ stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist

@@ -24,7 +24,7 @@ PAIRS = 32
 COLUMNS = 8
 ENLARGED = 2
 STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
 pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 13px; line-height: 1.45; }
 figure { display: inline-block; vertical-align: top; margin: 0 1.5rem 1.5rem 0; max-width: 100%; }
 figcaption { font-size: 14px; color: #555; max-width: 30rem; }
@@ -86,7 +86,7 @@ def _bars(score: "Score") -> Figure:
     first = score.records[0]
     names = ["precision", "recall", "density", "coverage"]
     found = [first["measures"][name] for name in names]
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.add_subplot()
     errors = [[one["value"] - one["low"] for one in found], [one["high"] - one["value"] for one in found]]
     axes.bar(names, [one["value"] for one in found], yerr=errors, width=0.6, color="#4878a8", capsize=4)
@@ -99,7 +99,7 @@ def _classes(score: "Score") -> Figure:
     counts = score.records[0]["histogram"]
     assert score.real.class_counts is not None
     expected = score.real.class_counts.double() / score.real.class_counts.sum() * sum(counts)
-    figure = Figure(figsize=(5, 3), layout="constrained")
+    figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.add_subplot()
     axes.bar(range(len(counts)), counts, width=0.7, color="#4878a8")
     _mark(axes, expected.tolist())

@@ -22,57 +22,61 @@ FORMS = {
 def describe(records: Sequence[Mapping[str, Any]]) -> str:
     """The table of one evaluation: the first space with intervals, what real images score, and the other spaces."""
     first, *others = [record for record in records if "measures" in record]
+    origin = first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})"
+    against = (
+        f"{first['num_fake']:,} samples against the {first['num_real']:,} images of "
+        f"{first['data']}'s {first['split']} split; [95 % interval]"
+    )
+    return "\n".join([origin, against, "", *_rows(first, others), "", *_notes(first, records)])
+
+
+def _rows(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
     protocol = first["metric"].removeprefix("fid")
-    rows = [name for name in FORMS if name in first["measures"]]
+    names = [name for name in FORMS if name in first["measures"]]
+    plain = {"real images": first["real"], "halves": first["halves"]}
+    for other in others:
+        plain[other["extractor"]] = {name: measure["value"] for name, measure in other["measures"].items()}
     columns = [
-        ["", *(f"{name}{protocol}" for name in rows)],
-        ["", *(_with_interval(name, first["measures"][name]) for name in rows)],
+        ["", *(f"{name}{protocol}" for name in names)],
+        ["", *(_with_interval(name, first["measures"][name]) for name in names)],
+        *([title, *(_plain(name, values) for name in names)] for title, values in plain.items()),
     ]
-    others_plain = {
-        record["extractor"]: {name: measure["value"] for name, measure in record["measures"].items()}
-        for record in others
-    }
-    plain = {"real images": first["real"], "halves": first["halves"], **others_plain}
-    columns += [[title, *(_plain(name, values) for name in rows)] for title, values in plain.items()]
     widths = [max(map(len, column)) for column in columns]
-    lines_of_table = [
+    return [
         "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in zip(*columns, strict=True)
     ]
-    origin = first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})"
-    lines = [
-        origin,
-        f"{first['num_fake']:,} samples against the {first['num_real']:,} images of "
-        f"{first['data']}'s {first['split']} split; [95 % interval]",
-        "",
-        *lines_of_table,
-        "",
-    ]
+
+
+def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
     other_split = {"test": "training", "train": "test"}[first["split"]]
-    lines.append(f"  real images: as many {other_split} images in place of samples; halves: one half against the other")
-    if "sampling_floor" in first["measures"].get("class_kl", {}):
+    notes = ["±: the standard deviation over subsets of the samples"]
+    notes.append(f"real images: as many {other_split} images in place of samples; halves: one half against the other")
+    if "class_kl" in first["measures"]:
         floor = first["measures"]["class_kl"]["sampling_floor"]
-        lines.append(f"  class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+        notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
     for record in records:
         if record["metric"].startswith("copies_"):
             verdict = "copies training images" if record["accused"] else "no sign of copied training images"
-            lines.append(
-                f"  {record['metric']}  {record['share']:.2%} (test images {record['real_share']:.2%}, "
+            notes.append(
+                f"{record['metric']}  {record['share']:.2%} (test images {record['real_share']:.2%}, "
                 f"p = {record['p_value']:.2g}): {verdict}"
             )
         if record["metric"].startswith("cas_"):
-            lines.append(
-                f"  {record['metric']}  {record['value']:.2%} of real test images right, {record['held_out']:.2%} of "
-                f"held-out samples"
+            notes.append(
+                f"{record['metric']}  {record['value']:.2%} of real test images right, "
+                f"{record['held_out']:.2%} of held-out samples"
             )
-    lines.append(f"  extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
-    return "\n".join(lines)
+    notes.append(f"extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
+    return [f"  {note}" for note in notes]
 
 
 def _with_interval(name: str, measure: Mapping[str, float]) -> str:
-    form = FORMS[name]
-    text = form.format(measure["value"])
-    return f"{text}  [{form.format(measure['low'])}, {form.format(measure['high'])}]" if "low" in measure else text
+    form = FORMS[name].format
+    text = form(measure["value"])
+    if "deviation" in measure:
+        text += f" ± {form(measure['deviation'])}"
+    return f"{text}  [{form(measure['low'])}, {form(measure['high'])}]" if "low" in measure else text
 
 
 def _plain(name: str, values: Mapping[str, float] | None) -> str:

@@ -1,14 +1,20 @@
 """Inception: the real path, with randomly initialised weights in a file (the published ones are 91 MB)."""
 
+import hashlib
+import json
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import TINY, Result, printed_run
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from dcgan import features
+from dcgan.data.module import LOADERS, load_mnist
 from dcgan.features import load_feature_space
+from dcgan.metrics import frechet
 from dcgan.metrics.frechet import Moments, frechet_distance
 
 
@@ -91,3 +97,25 @@ def test_digits_takes_no_weights_and_unknown_spaces_are_refused() -> None:
         load_feature_space("digits", weights="x")
     with pytest.raises(ValueError, match="metrics.name=vgg: unknown; known: digits, .*, inception"):
         load_feature_space("vgg")
+
+
+def test_a_run_is_evaluated_with_inception(
+    command: Callable[..., Result], workdir: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def few(root: Path, *, split: str) -> tuple[torch.Tensor, torch.Tensor]:
+        images, labels = load_mnist(root, split=split)
+        return images[:20], labels[:20]
+
+    monkeypatch.setitem(LOADERS, "mnist", few)
+    monkeypatch.setattr(frechet, "FEW", 2)
+    trained = command("train", *TINY, "trainer.max_steps=1", "metrics=none")
+    words = [f"run={printed_run(trained.out)}", "metrics=inception", f"metrics.weights={weights}", "num_samples=12"]
+    result = command("evaluate", *words)
+    assert result.code == 0, result.err
+    (record,) = map(json.loads, Path(printed_run(trained.out), "metrics.jsonl").read_text().splitlines())
+    sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert record["metric"] == f"fid_inception-{sha256[:8]}_test_12"
+    assert record["extractor_sha256"] == sha256
+    assert set(record["measures"]) == {"fid", "kid", "precision", "recall", "density", "coverage"}  # no classifier
+    assert record["value"] > record["halves"]["fid"] >= 0
+    assert set(record["real"]) == set(record["measures"])

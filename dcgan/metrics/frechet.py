@@ -10,6 +10,8 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 
 from dcgan.metrics.bootstrap import Estimate, estimate
 
+LARGE, FEW = 512, 20  # features; replicates with more features than that
+
 
 class Moments(NamedTuple):
     """Sums over the features of images, in float64: all that the Fréchet distance needs of them."""
@@ -56,7 +58,12 @@ def frechet_distance(features: Tensor, real: Moments) -> float:
 
 
 def frechet_estimate(features: Tensor, real: Moments, weights: Tensor) -> Estimate:
-    """The FID with the interval that resampling the samples by ``weights`` (B, N) gives; the real images stay."""
+    """The FID with the interval that resampling the samples by ``weights`` (B, N) gives; the real images stay.
+
+    In a space as large as Inception's a replicate takes seconds: 20 must do, which makes the interval a rough one.
+    """
+    if features.shape[1] > LARGE:
+        weights = weights[:FEW]
     weighted = (
         Moments(weight @ features, (features * weight[:, None]).T @ features, torch.tensor(len(features)))
         for weight in weights

@@ -51,12 +51,12 @@ def evaluation(root: str) -> dict[str, float]:
     weights = multiplicities(len(features), seed=0)
     frechet_estimate(features, real.moments, weights)
     lap("FID with interval")
-    kernel_distance(features, real.balls.centres, seed=0)
-    lap("KID")
     near = manifold(Balls.of(features), real.balls)
     for values in near:
         mean(values, weights)
     lap("precision, recall, density, coverage")
+    kernel_distance(features, real.balls.centres, seed=0)
+    lap("KID")
     logits = space.logits(features)
     assert logits is not None
     class_measures(logits, real.class_counts, weights)
