@@ -15,6 +15,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 from tqdm import tqdm
 
+from dcgan.data.module import ImageData
 from dcgan.features import FeatureSpace
 from dcgan.gan import GAN
 from dcgan.images import grid, save_png
@@ -119,7 +120,7 @@ class Evaluation(Callback):
         *,
         space: FeatureSpace,
         real: Reference,
-        data: str,
+        data: ImageData,
         every: int,
         num_samples: int,
         seed: int,

@@ -1,5 +1,7 @@
 """``python -m dcgan.evaluate run=<run folder>`` or ``samples=<file or folder>``: how good samples are, in numbers."""
 
+import itertools
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from omegaconf import DictConfig
 
 from dcgan.cli import Launch, cli
 from dcgan.config.check import check
+from dcgan.config.folders import folder_name
 from dcgan.config.schema import EvaluateConfig
 from dcgan.table import compare, describe
 
@@ -27,10 +30,11 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
 
     if config.samples is not None:
         path = Path(config.samples)
-        out = Path(config.out or Path("outputs") / "evaluations" / path.stem)
-        return _evaluate(scoring.samples_of_file(path, config), config, out=out, prefix="")
+        samples = scoring.samples_of_file(path, config)
+        out = Path("outputs") / "evaluations" / folder_name(path.resolve().name, [samples.origin["samples_sha256"][:8]])
+        return _evaluate(samples, config, out=Path(config.out or out), prefix="")
     run = Path(config.run or "")
-    prefix = f"{run.name}_" if config.out else ""
+    prefix = f"{run.resolve().name}_" if config.out else ""
     return _evaluate(scoring.samples_of_run(run, config), config, out=Path(config.out or run), prefix=prefix)
 
 
@@ -39,17 +43,26 @@ def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: 
     from dcgan.page import write_page
     from dcgan.scoring import score
 
+    if out.exists() and not (out.is_dir() and os.access(out, os.W_OK)):
+        raise FileExistsError(f"out={out}: is no folder that can be written to; choose another")
     found = score(samples, split=config.split, memorisation=config.memorisation, cas=config.cas)
     table = describe(found.records)
     protocol = found.records[0]["metric"].removeprefix("fid_")
     step = f"_step_{samples.origin['step']:06d}" if "step" in samples.origin else ""
+    print(table)
     out.mkdir(parents=True, exist_ok=True)
-    page = out / f"{prefix}evaluation_{protocol}{step}.html"
+    page = _new(out / f"{prefix}evaluation_{protocol}{step}.html")
     write_page(found, table, page)
     for record in found.records:
         append_record(out / "metrics.jsonl", record)
-    print(f"{table}\n  recorded in {out}/metrics.jsonl, figures in {page}")
+    print(f"  recorded in {out}/metrics.jsonl, figures in {page}")
     return found.records
+
+
+def _new(path: Path) -> Path:
+    """``path``, with a number if there is such a file: an evaluation never takes another's page away."""
+    others = (path.with_name(f"{path.stem}-{i}{path.suffix}") for i in itertools.count(2))
+    return next(one for one in itertools.chain([path], others) if not one.exists())
 
 
 def run_folders(folder: Path) -> list[Path]:

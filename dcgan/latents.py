@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 # What a random number is for. Numbers are never reused: a new purpose gets a new one.
-PURPOSES = {"weights": 0, "data": 1, "latents": 2, "samples": 3}
+PURPOSES = {"weights": 0, "data": 1, "latents": 2, "samples": 3, "evaluation": 4}
 
 
 def random_stream(seed: int, purpose: str, step: int = 0) -> torch.Generator:

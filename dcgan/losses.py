@@ -42,4 +42,90 @@ class NonSaturating:
         return F.softplus(-fake).mean()
 
 
-LOSSES: Mapping[str, type[Loss]] = {"non_saturating": NonSaturating}
+class Minimax(NonSaturating):
+    """Goodfellow et al. 2014, eq. 1: what the non-saturating loss was made to replace."""
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """log(1 - D(G(z))), negative: next to no gradient where the discriminator is sure."""
+        return -F.softplus(fake).mean()
+
+
+class LeastSquares:
+    """Mao et al. 2017, eq. 9: logits drawn to 1 for real and 0 for fake images, with the factor 1/2."""
+
+    relativistic = False
+
+    def discriminator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """(D(x) - 1)^2 / 2 + D(G(z))^2 / 2."""
+        return 0.5 * (real - 1).square().mean() + 0.5 * fake.square().mean()
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """(D(G(z)) - 1)^2 / 2."""
+        return 0.5 * (fake - 1).square().mean()
+
+
+class Hinge:
+    """Lim and Ye 2017; Miyato et al. 2018, eq. 16 and 17: no gradient from images judged right by a margin of 1."""
+
+    relativistic = False
+
+    def discriminator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """max(0, 1 - D(x)) + max(0, 1 + D(G(z)))."""
+        return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """-D(G(z))."""
+        return -fake.mean()
+
+
+class Wasserstein:
+    """Arjovsky et al. 2017, eq. 2 and 3: needs a critic that is kept Lipschitz, by clipped weights or a penalty."""
+
+    relativistic = False
+
+    def discriminator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """D(G(z)) - D(x)."""
+        return fake.mean() - real.mean()
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """-D(G(z))."""
+        return -fake.mean()
+
+
+class Relativistic:
+    """Jolicoeur-Martineau 2019, section 4; Huang et al. 2024 (R3GAN), eq. 2: each real image paired with one fake."""
+
+    relativistic = True
+
+    def discriminator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """-log sigmoid(D(x) - D(G(z)))."""
+        return F.softplus(fake - real).mean()
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """-log sigmoid(D(G(z)) - D(x))."""
+        return F.softplus(real - fake).mean()
+
+
+class RelativisticAverage:
+    """Jolicoeur-Martineau 2019, section 5: each image against the mean logit of the other kind."""
+
+    relativistic = True
+
+    def discriminator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """-log sigmoid(D(x) - mean D(G(z))) - log(1 - sigmoid(D(G(z)) - mean D(x)))."""
+        return F.softplus(fake.mean() - real).mean() + F.softplus(fake - real.mean()).mean()
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        """The same with real and fake exchanged."""
+        return self.discriminator(real=fake, fake=real)
+
+
+LOSSES: Mapping[str, type[Loss]] = {
+    "non_saturating": NonSaturating,
+    "minimax": Minimax,
+    "least_squares": LeastSquares,
+    "hinge": Hinge,
+    "wasserstein": Wasserstein,
+    "relativistic": Relativistic,
+    "relativistic_average": RelativisticAverage,
+}

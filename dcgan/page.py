@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from torchvision.utils import make_grid
 
 from dcgan.images import encode_png, with_channels
 from dcgan.metrics.reference import NUM_FEATURES, subset
+from dcgan.table import halves_title
 
 if TYPE_CHECKING:
     from dcgan.scoring import Score
@@ -35,7 +37,7 @@ img { max-width: 100%; }
 def write_page(score: "Score", table: str, path: Path) -> None:
     """Write ``path``, whole or not at all."""
     figures = [
-        _figure(_bars(score), "Bars: this generator, with its 95 % interval. Lines: real images in its place."),
+        _figure(_bars(score), f"Bars: this generator. Lines: real images, {_real_scores(score)[0]}."),
         _grid(score.samples.images[:SHOWN], "The first samples."),
         _strays(score),
         _missed(score),
@@ -88,11 +90,16 @@ def _bars(score: "Score") -> Figure:
     found = [first["measures"][name] for name in names]
     figure = Figure(figsize=(4.6, 2.8), layout="constrained")
     axes = figure.add_subplot()
-    errors = [[one["value"] - one["low"] for one in found], [one["high"] - one["value"] for one in found]]
+    errors = [[abs(one["value"] - one.get(end, one["value"])) for one in found] for end in ("low", "high")]
     axes.bar(names, [one["value"] for one in found], yerr=errors, width=0.6, color="#4878a8", capsize=4)
-    real = first["real"] or first["halves"]
+    _, real = _real_scores(score)
     _mark(axes, [real[name] for name in names])
     return figure
+
+
+def _real_scores(score: "Score") -> tuple[str, Mapping[str, float]]:
+    first = score.records[0]
+    return ("as many in its place", first["real"]) if first["real"] else (halves_title(first), first["halves"])
 
 
 def _classes(score: "Score") -> Figure:

@@ -149,7 +149,7 @@ def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Eval
         path,
         space=space,
         real=real,
-        data=config.data.name,
+        data=data,
         every=metrics.every,
         num_samples=metrics.num_samples,
         seed=config.seed,

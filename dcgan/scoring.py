@@ -16,7 +16,9 @@ from dcgan.data.files import read_samples
 from dcgan.data.module import ImageData
 from dcgan.features import FeatureSpace, load_feature_space
 from dcgan.images import fit, with_channels
+from dcgan.latents import random_stream
 from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
+from dcgan.metrics.bootstrap import REPLICATES
 from dcgan.metrics.copies import Copies, Neighbours, find_copies, nearest
 from dcgan.metrics.manifold import Manifold
 from dcgan.metrics.measure import LEAST_SAMPLES, halves, measure, record, values
@@ -25,6 +27,7 @@ from dcgan.metrics.reference import Reference, images_sha256, reference, shipped
 
 NUM_SAMPLES = {"stacked_mnist": 26_000}  # PacGAN's protocol
 DEFAULT_NUM_SAMPLES = 10_000
+LEAST_FOR_CAS = 200
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,14 @@ class Score:
 def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
     """Samples of a checkpoint's averaged generator.
 
-    With ``split=train`` everything defaults to what training used, so that its logged value comes out again.
+    With ``split=train`` everything defaults to what training used, so that its logged value comes out again. For the
+    reported numbers the samples are others than those by which the checkpoint was chosen.
 
     Raises:
         ValueError, OSError: one line on what is wrong.
     """
-    gan, trained, step = runs.load_gan(run, checkpoint=config.checkpoint, device=config.device)
+    checkpoint = runs.checkpoint_path(run, config.checkpoint).stem
+    gan, trained, step = runs.load_gan(run, checkpoint=checkpoint, device=config.device)
     if config.data.root is not None:
         trained.data.root = config.data.root
     metrics = config.metrics or trained.metrics
@@ -72,7 +77,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
     default = NUM_SAMPLES.get(trained.data.name, DEFAULT_NUM_SAMPLES)
     if config.split == "train":
         default = max(trained.metrics.num_samples or default, LEAST_SAMPLES)
-    seed = trained.seed if config.seed is None else config.seed
+    seed = _seed(trained.seed, split=config.split) if config.seed is None else config.seed
     space = load_feature_space(name, weights=weights)
     return Samples(
         images=gan.sample(n=config.num_samples or default, seed=seed),
@@ -80,9 +85,13 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         data=runs.build_data(trained),
         space=space,
         seed=seed,
-        origin={"run": str(run), "step": step, "checkpoint": config.checkpoint},
+        origin={"run": str(run), "step": step, "checkpoint": checkpoint},
         device=gan.device,
     )
+
+
+def _seed(seed: int, *, split: str) -> int:
+    return seed if split == "train" else random_stream(seed, "evaluation").initial_seed() % 2**32
 
 
 def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
@@ -92,6 +101,8 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
         ValueError, OSError: one line on what is wrong.
     """
     metrics = config.metrics.name if config.metrics else None
+    if metrics == "inception" and config.data.name is None:
+        raise ValueError("metrics=inception: knows any data set; say which one, as in data.name=mnist")
     name = config.data.name or FITTING_DATA.get(metrics or "", "mnist")
     metrics = metrics or space_for(name)
     check_metrics_fit(metrics, name)
@@ -112,18 +123,30 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
             f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
             f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
         )
-    if config.cas and labels is None:
-        raise ValueError(f"samples={path}: cas=true needs their labels, as an array named labels in an .npz")
-    images, labels = images[:wanted], labels[:wanted] if labels is not None else None
+    if config.cas:
+        _check_cas(path, labels, data=name, num_samples=wanted)
+    chosen = subset(len(images), wanted)  # a file may be in the order of its classes
+    num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
     return Samples(
         images=images,
         labels=labels,
         data=data,
         space=load_feature_space(metrics, weights=config.metrics.weights if config.metrics else None),
         seed=config.seed,
-        origin={"samples": str(path), "samples_sha256": images_sha256(images)},
+        origin={"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images},
         device=runs.resolve_device(config.device),
     )
+
+
+def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int) -> None:
+    if data == "stacked_mnist":
+        raise ValueError("cas=true: is for data sets of ten classes, not stacked_mnist; leave it false")
+    if labels is None:
+        raise ValueError(f"samples={path}: cas=true needs their labels, as an array named labels in an .npz")
+    if int(labels.max()) > 9:
+        raise ValueError(f"samples={path}: holds the label {int(labels.max())}; cas=true knows 0 to 9")
+    if num_samples < LEAST_FOR_CAS:
+        raise ValueError(f"num_samples={num_samples}: cas=true needs at least {LEAST_FOR_CAS} to train on")
 
 
 def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Score:
@@ -132,10 +155,10 @@ def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Sco
     Raises:
         ValueError, OSError: the real images are needed and cannot be had.
     """
-    first, near, real = _score_in(samples.space, samples, split=split, intervals=True)
-    records = [first]
+    first, near, real = _score_in(samples.space, samples, split=split, replicates=REPLICATES)
+    records = [first | _real_scores(samples, real, split=split)]
     for name in samples.space.companions if split == "test" else ():
-        records.append(_score_in(load_feature_space(name), samples, split=split, intervals=False)[0])
+        records.append(_score_in(load_feature_space(name), samples, split=split, replicates=0)[0])
     neighbours = None
     num_samples = len(samples.images)
     if memorisation:
@@ -151,23 +174,23 @@ def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Sco
 
 
 def _score_in(
-    space: FeatureSpace, samples: Samples, *, split: str, intervals: bool
+    space: FeatureSpace, samples: Samples, *, split: str, replicates: int
 ) -> tuple[dict[str, Any], Manifold, Reference]:
     started = time.perf_counter()
     real = _reference(space, samples, split=split)
     features = space.extract(samples.images, device=samples.device)
-    results, near = measure(features, space=space, real=real, **({} if intervals else {"replicates": 0}))
+    results, near = measure(features, space=space, real=real, replicates=replicates)
     line = record(
         results,
         features,
         space=space,
         real=real,
-        data=samples.data.name,
+        data=samples.data,
         split=split,
         seed=samples.seed,
         started=started,
     )
-    return line | _real_scores(space, samples, real, split=split), near, real
+    return line, near, real
 
 
 def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Reference:
@@ -186,19 +209,22 @@ def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Referenc
     )
 
 
-def _real_scores(space: FeatureSpace, samples: Samples, real: Reference, *, split: str) -> dict[str, Any]:
+def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, Any]:
     """What real images score: as many of the other split, and one half of the split against the other.
 
-    The first is None where neither that number ships nor the data set is here.
+    The first is None where that number neither ships nor can be had from the data set.
     """
-    data, n = samples.data, len(samples.images)
+    space, data, n = samples.space, samples.data, len(samples.images)
     shipped = shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
     other_split = shipped.get(str(n))
     if other_split is None and data.is_here():
         images = data.split({"test": "train", "train": "test"}[split]).images
-        features = space.extract(images[subset(len(images), n)], device=samples.device)
-        other_split = values(measure(features, space=space, real=real, replicates=0)[0])
-    return {"real": other_split, "halves": shipped.get("halves") or halves(space, real)}
+        if len(images) >= n:
+            features = space.extract(images[subset(len(images), n)], device=samples.device)
+            other_split = values(measure(features, space=space, real=real, replicates=0)[0])
+    assert real.features is not None
+    sizes = [(len(real.features) + 1) // 2, len(real.features) // 2]
+    return {"real": other_split, "halves": shipped.get("halves") or halves(space, real), "halves_of": sizes}
 
 
 def _as_shipped(data: ImageData) -> bool:

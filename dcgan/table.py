@@ -33,7 +33,7 @@ def describe(records: Sequence[Mapping[str, Any]]) -> str:
 def _rows(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
     protocol = first["metric"].removeprefix("fid")
     names = [name for name in FORMS if name in first["measures"]]
-    plain = {"real images": first["real"], "halves": first["halves"]}
+    plain = {"real images": first["real"], halves_title(first): first["halves"]}
     for other in others:
         plain[other["extractor"]] = {name: measure["value"] for name, measure in other["measures"].items()}
     columns = [
@@ -48,10 +48,20 @@ def _rows(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list
     ]
 
 
+def halves_title(record: Mapping[str, Any]) -> str:
+    """How many real images were compared with how many: ``5000 v. 5000``."""
+    return " v. ".join(map(str, record["halves_of"]))
+
+
 def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
     other_split = {"test": "training", "train": "test"}[first["split"]]
     notes = ["±: the standard deviation over subsets of the samples"]
-    notes.append(f"real images: as many {other_split} images in place of samples; halves: one half against the other")
+    if first["real"]:
+        notes.append(f"real images: as many {other_split} images in place of the samples")
+    else:
+        reason = "they take the data set itself, and as many images in its other split"
+        notes.append(f"real images: not known for {first['num_fake']:,} samples; {reason}")
+    notes.append(f"{halves_title(first)}: so many {first['split']} images against as many others, another protocol")
     if "class_kl" in first["measures"]:
         floor = first["measures"]["class_kl"]["sampling_floor"]
         notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")

@@ -125,6 +125,7 @@ MISTAKES = [
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, none"),
     # combinations
     ("data.name=fashion_mnist", "metrics=digits: knows mnist, not fashion_mnist; use metrics=fashion"),
+    ("metrics.name=stacked1", "metrics=stacked1: knows stacked_mnist, not mnist; use metrics=digits"),
     ("metrics=stacked", "metrics=stacked: knows stacked_mnist, not mnist; use metrics=digits"),
     ("model.depth=3", "data.resolution=28: with model.depth=3 it must be a multiple of 8"),
     ("metrics.weights=x.pth", "metrics.weights=x.pth: this space ships"),

@@ -2,6 +2,7 @@
 
 import json
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ from dcgan import runs
 from dcgan.data.files import read_samples
 from dcgan.data.module import LOADERS, load_mnist, load_stacked_mnist
 from dcgan.images import to_float
-from dcgan.metrics.reference import reference
 from dcgan.scoring import Samples, score
 
 Command = Callable[..., Result]
@@ -24,6 +24,11 @@ Command = Callable[..., Result]
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def evaluated(name: str) -> Path:
+    (folder,) = Path("outputs/evaluations").glob(f"{name}*")
+    return folder
 
 
 def train(command: Command, *words: str) -> Path:
@@ -61,7 +66,7 @@ def test_samples_of_another_tool_are_scored_without_a_data_set(
     result = command("evaluate", "samples=theirs.npy")
     assert result.code == 0, result.err
     assert not (workdir / "nothing").exists()
-    first, *others = lines(Path("outputs/evaluations/theirs"))
+    first, *others = lines(evaluated("theirs"))
     assert [record["extractor"] for record in (first, *others)] == ["digits", "digits1", "digits2"]
     assert first["metric"] == "fid_digits_test_10k"
     assert first["value"] == first["measures"]["fid"]["value"] < 0.3  # real images: the floor
@@ -72,7 +77,7 @@ def test_samples_of_another_tool_are_scored_without_a_data_set(
         assert first["measures"][name]["value"] == pytest.approx(value, rel=0.05, abs=0.05), name
     for name in first["measures"]:
         assert re.search(rf"^  {name}_digits_test_10k +-?\d", result.out, re.M), name
-    (page,) = Path("outputs/evaluations/theirs").glob("*.html")
+    (page,) = evaluated("theirs").glob("*.html")
     text = page.read_text()
     assert text.count("<figure>") == 4  # bars, classes, samples, strays; missed real images need the data set
     assert "<script" not in text
@@ -92,6 +97,7 @@ def test_a_folder_of_images_scores_as_the_array_does(command: Command, workdir: 
         name = f"folder/{'deeper/' if index > 20 else ''}{index:03d}.png"
         Image.fromarray(image).convert(["L", "RGB"][index % 2]).save(name)
     Path("folder/notes.txt").touch()
+    Path("folder/._000.png").write_bytes(b"what macOS leaves beside a file")
     records = []
     for name in ("array.npz", "folder"):
         result = command("evaluate", f"samples={name}", "num_samples=40", f"out=out-{name}")
@@ -138,14 +144,14 @@ def test_memorisation_and_cas_on_demand(
     np.savez("planted.npz", images=images.numpy(), labels=labels.numpy())
     result = command("evaluate", "samples=planted.npz", "num_samples=1000", "memorisation=true", "cas=true")
     assert result.code == 0, result.err
-    *_, copies, cas = lines(Path("outputs/evaluations/planted"))
+    *_, copies, cas = lines(evaluated("planted"))
     assert copies["metric"] == "copies_pixels_train_1k"
     assert copies["accused"]
     assert 0.045 < copies["share"] < 0.08
     assert "copies training images" in result.out
     assert cas["metric"] == "cas_mnist_test_1k"
     assert 0.3 < cas["value"] <= 1
-    (page,) = Path("outputs/evaluations/planted").glob("*.html")
+    (page,) = evaluated("planted").glob("*.html")
     assert page.read_text().count("<figure>") == 6
 
 
@@ -160,7 +166,7 @@ def test_stacked_mnist_counts_its_modes(command: Command, workdir: Path, mnist_r
     np.savez("stacked.npz", images=images[:800].permute(0, 2, 3, 1).numpy())
     result = command("evaluate", "samples=stacked.npz", "metrics=stacked", "num_samples=800")
     assert result.code == 0, result.err
-    first = lines(Path("outputs/evaluations/stacked"))[0]
+    first = lines(evaluated("stacked"))[0]
     assert (first["metric"], first["data"], first["num_real"]) == ("fid_stacked_test_800", "stacked_mnist", 1500)
     there = len(labels[:800].unique())
     assert first["measures"]["modes"]["value"] == pytest.approx(there, abs=10)
@@ -220,11 +226,38 @@ def test_what_a_run_cannot_be_asked(command: Command, workdir: Path) -> None:
     assert sorted(run.rglob("*")) == before
 
 
-def test_a_reference_is_computed_once_where_none_ships(mnist_root: Path, tmp_path: Path, digits: Any) -> None:
-    padded = torch.nn.functional.pad(load_mnist(mnist_root, split="test")[0][:200], (2, 2, 2, 2))
-    kept = reference(digits, padded, with_features=True, cache=tmp_path)
-    assert kept.moments.num_images == 200
-    assert len(list(tmp_path.iterdir())) == 1
+def test_runs_of_another_resolution_are_scored_and_not_ranked(command: Command, workdir: Path, small: None) -> None:
+    train(command, "name=one")
+    train(command, "name=two", "data.resolution=32", "data.channels=3", "data.batch_size=4")
+    result = command("evaluate", "run=outputs", "num_samples=30", "checkpoint=last")
+    assert result.code == 0, result.err
+    assert "not ranked, for they differ in resolution: 28, 32" in result.out
+
+
+def test_nothing_that_was_written_is_lost(command: Command, workdir: Path, real: Any) -> None:
+    for folder, rows in (("a", slice(0, 30)), ("b", slice(30, 60))):
+        Path(folder).mkdir()
+        np.save(f"{folder}/theirs.npy", real["test"][0][rows].numpy())
+        for _ in range(2):
+            result = command("evaluate", f"samples={folder}/theirs.npy", "num_samples=30", "metrics=digits")
+            assert result.code == 0, result.err
+    pages = sorted(path.name for path in Path("outputs/evaluations").rglob("*.html"))
+    assert pages == ["evaluation_digits_test_30-2.html"] * 2 + ["evaluation_digits_test_30.html"] * 2
+    Path("file").touch()
+    refused = command("evaluate", "samples=a/theirs.npy", "num_samples=30", "out=file")
+    assert refused.err == "error: out=file: is no folder that can be written to; choose another\n"
+    assert refused.out == ""
+
+
+def test_a_part_of_a_sorted_file_is_a_fair_one(command: Command, workdir: Path, real: Any) -> None:
+    images, labels = real["test"]
+    np.savez("sorted.npz", images=images[labels.argsort()].numpy())
+    result = command("evaluate", "samples=sorted.npz", "num_samples=300")
+    assert result.code == 0, result.err
+    (folder,) = Path("outputs/evaluations").iterdir()
+    first = lines(folder)[0]
+    assert (first["num_in_file"], first["num_fake"]) == (10_000, 300)
+    assert first["measures"]["modes"]["value"] == 10
 
 
 # --- what cannot be scored
@@ -291,6 +324,26 @@ def test_files_that_cannot_be_scored(command: Command, workdir: Path) -> None:
     refuse(command, workdir, "broken.npz", "cannot be read")
     Path("empty.npy").touch()
     refuse(command, workdir, "empty.npy", "cannot be read")
+    Path("page.npy").write_text("<html>not found</html>")
+    refuse(command, workdir, "page.npy", "cannot be read: not a NumPy file")
+    with zipfile.ZipFile("text.npz", "w") as archive:
+        archive.writestr("images", "text")
+    refuse(command, workdir, "text.npz", "cannot be read: images in it is no array")
+    assert command("evaluate", "samples=few.npy", "metrics=inception").err.startswith(
+        "error: metrics=inception: knows any data set; say which one, as in data.name=mnist"
+    )
+    assert command("evaluate", "samples=few.npy", "metrics.weights=x").err.startswith(
+        "error: metrics.weights: say which metrics it belongs to, as in metrics=<option> metrics.weights=..."
+    )
+    np.savez("labelled.npz", images=IMAGES, labels=np.arange(30))
+    for words, line in (
+        (["num_samples=30"], "samples=labelled.npz: holds the label 29; cas=true knows 0 to 9"),
+        (["num_samples=30", "metrics=stacked"], "samples=labelled.npz: has the shape"),
+    ):
+        assert command("evaluate", "samples=labelled.npz", "cas=true", *words).err.startswith(f"error: {line}")
+    np.savez("labelled.npz", images=IMAGES, labels=np.arange(30) % 10)
+    refused = command("evaluate", "samples=labelled.npz", "cas=true", "num_samples=30")
+    assert refused.err == "error: num_samples=30: cas=true needs at least 200 to train on\n"
     np.savez("two.npz", a=IMAGES, b=IMAGES)
     refuse(command, workdir, "two.npz", "it holds a, b; name the array images")
     np.savez("labels.npz", images=IMAGES, labels=np.arange(29))
@@ -316,6 +369,9 @@ def test_folders_that_cannot_be_scored(command: Command, workdir: Path) -> None:
     Path("colour").mkdir()
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (28, 28, 3), dtype=np.uint8)).save("colour/a.png")
     refuse(command, workdir, "colour", "a.png: is a colour image; the data set is grey")
+    Path("clear").mkdir()
+    Image.fromarray(np.stack([IMAGES[0], IMAGES[0] // 2], -1)).save("clear/a.png")
+    refuse(command, workdir, "clear", "a.png: cannot be read as an image (it is transparent in part")
     Path("deep").mkdir()
     Image.fromarray(IMAGES[0].astype(np.uint16) * 200).save("deep/a.png")
     refuse(command, workdir, "deep", "a.png: cannot be read as an image (its mode is I;16; save it with 8 bits)")

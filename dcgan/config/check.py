@@ -138,6 +138,8 @@ def _check_training(config: TrainConfig) -> None:
             "trainer.max_steps=-1: without max_epochs or max_time the run would never end; give one of them"
         )
     check_metrics_fit(config.metrics.name, config.data.name)
+    if config.data.name == "stacked_mnist" and config.data.channels != 3:
+        raise ValueError(f"data.channels={config.data.channels}: stacked_mnist has a digit in each of 3; leave it")
     if config.metrics.name != "none":
         for key in ("every", "num_samples"):
             if getattr(config.metrics, key) is None:
@@ -152,7 +154,7 @@ def _check_training(config: TrainConfig) -> None:
 
 def check_metrics_fit(metrics: str, data: str) -> None:
     """Raise ValueError where a feature space does not know the data set: its numbers would mean nothing."""
-    known = FITTING_DATA.get(metrics, data)
+    known = FITTING_DATA.get(metrics.rstrip("12"), data)
     if known != data:
         raise ValueError(f"metrics={metrics}: knows {known}, not {data}; use metrics={space_for(data)}")
 
@@ -164,6 +166,9 @@ def space_for(data: str) -> str:
 
 def unknown_key(key: str, schema: type) -> str:
     """The line for a key that does not exist, with the nearest that do."""
+    if key in known_keys(schema):  # the group that it is in is null
+        group = key.partition(".")[0]
+        return f"{key}: say which {group} it belongs to, as in {group}=<option> {key}=...; --help lists the options"
     near = difflib.get_close_matches(key, list(known_keys(schema)), n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
     return f"{key}: no such key{hint}"

@@ -2,6 +2,7 @@
 
 import warnings
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ from torch import Tensor
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 TO_UINT8 = "((x + 1) * 127.5).round().clip(0, 255).astype('uint8') turns [-1, 1] into it"
+
+
+UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read_samples(path: Path, *, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor | None]:
@@ -48,11 +52,8 @@ def _checked(array: np.ndarray, shape: tuple[int, int, int], path: Path) -> np.n
     if array.ndim == 4:
         forms[height, width, channels] = array.transpose(0, 3, 1, 2)
     if array.ndim < 3 or array.shape[1:] not in forms:
-        wanted = (
-            f"N x {height} x {width} or N x 1 x {height} x {width}"
-            if channels == 1
-            else f"N x {' x '.join(map(str, shape))}"
-        )
+        grey = f"N x {height} x {width} or N x 1 x {height} x {width} (Stacked-MNIST: data.name=stacked_mnist)"
+        wanted = grey if channels == 1 else f"N x {' x '.join(map(str, shape))}"
         raise ValueError(f"samples={path}: has the shape {' x '.join(map(str, array.shape))}; must be {wanted}")
     if len(array) == 0:
         raise ValueError(f"samples={path}: holds no images")
@@ -64,6 +65,9 @@ def _checked(array: np.ndarray, shape: tuple[int, int, int], path: Path) -> np.n
 def _from_numpy(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     try:
         with path.open("rb") as file:  # which NumPy does not close where it fails
+            if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
+                raise ValueError("not a NumPy file")
+            file.seek(0)
             content = np.load(file, allow_pickle=False)
             if isinstance(content, np.ndarray):
                 return content, None
@@ -71,14 +75,17 @@ def _from_numpy(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             name = "images" if "images" in names else names.pop() if len(names) == 1 else None
             if name is None:
                 raise ValueError(f"it holds {', '.join(sorted(content.files)) or 'nothing'}; name the array images")
-            return content[name], content["labels"] if "labels" in content.files else None
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            array, labels = content[name], content["labels"] if "labels" in content.files else None
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{name} in it is no array")
+            return array, labels
+    except UNREADABLE as error:
         reason = "it holds pickled objects, which could execute code" if "pickle" in str(error) else error
         raise ValueError(f"samples={path}: cannot be read: {reason}") from error
 
 
 def _from_folder(folder: Path, *, channels: int) -> np.ndarray:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
     if not paths:
         raise ValueError(f"samples={folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
     first = _read_image(paths[0], channels)
@@ -101,6 +108,8 @@ def _read_image(path: Path, channels: int) -> np.ndarray:
             warnings.simplefilter("error")
             if image.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
                 raise ValueError(f"its mode is {image.mode}; save it with 8 bits")
+            if "A" in image.mode and np.asarray(image.getchannel("A")).min() < 255:
+                raise ValueError("it is transparent in part; save it on a plain background")
             pixels = np.asarray(image.convert("RGB"))
     except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
         raise ValueError(f"samples={path}: cannot be read as an image ({' '.join(str(error).split())})") from error

@@ -31,13 +31,13 @@ def load_mnist(root: Path, *, split: str, name: str = "mnist") -> tuple[Tensor, 
 def load_stacked_mnist(root: Path, *, split: str) -> tuple[Tensor, Tensor]:
     """Three random digits of MNIST's split as the channels of one image; the label is the number they make.
 
-    Stacked-MNIST (Metz et al. 2017, section 3.3.1): 128,000 images to train on and 10,000 to test, always the same.
+    Stacked-MNIST (Metz et al. 2017): 60,000 images to train on and 10,000 to test, always the same.
 
     Returns:
         uint8 images (N, 3, 28, 28) and int64 labels (N,), 0 to 999.
     """
     images, labels = load_mnist(root, split=split)
-    num_images, seed = {"train": (128_000, 0), "test": (10_000, 1)}[split]
+    num_images, seed = {"train": (60_000, 0), "test": (10_000, 1)}[split]
     chosen = torch.randint(len(images), (num_images, 3), generator=torch.Generator().manual_seed(seed))
     return images[chosen].squeeze(2), labels[chosen] @ torch.tensor([100, 10, 1])
 

@@ -30,14 +30,14 @@ def multiplicities(num_items: int, *, seed: int, replicates: int = REPLICATES) -
 
 
 def estimate(value: float, replicates: Tensor) -> Estimate:
-    """``value`` with the 2.5 and 97.5 % quantiles of its replicates (B,), moved so that their mean is ``value``.
+    """``value`` (>= 0) with the 2.5 and 97.5 % quantiles of its replicates (B,), moved so that their mean is ``value``.
 
     Moved, because repeated images bias a distance: the replicates of an FID lie above it.
     """
     if len(replicates) == 0:
         return Estimate(value)
     low, high = (replicates - replicates.mean()).quantile(replicates.new_tensor([0.025, 0.975])).tolist()
-    return Estimate(value, value + low, value + high)
+    return Estimate(value, max(0.0, value + low), value + high)
 
 
 def mean(values: Tensor, weights: Tensor) -> Estimate:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dcgan.data.module import ImageData
 from dcgan.features import FeatureSpace
 from dcgan.metrics.bootstrap import REPLICATES, Estimate, mean, multiplicities
 from dcgan.metrics.classes import class_measures, histogram, inception_score, sampling_floor
@@ -14,9 +15,10 @@ from dcgan.metrics.frechet import Moments, frechet_estimate
 from dcgan.metrics.kernel import kernel_distance
 from dcgan.metrics.manifold import Balls, Manifold, manifold
 from dcgan.metrics.protocol import protocol
-from dcgan.metrics.reference import NUM_FEATURES, Reference, subset
+from dcgan.metrics.reference import NUM_FEATURES, Reference, class_counts, subset
 
 LEAST_SAMPLES = 10  # for the ten splits of the Inception Score
+LEAST_FOR_HALVES = 20
 INTERVAL_SEED = 0
 
 
@@ -25,8 +27,9 @@ def measure(
 ) -> tuple[dict[str, Estimate], Manifold]:
     """Every metric of float64 features (N, F), N >= 10, against ``real``, which must have features.
 
-    Intervals come from resampling the samples; those of recall and coverage, which are means over the real images, from
-    resampling these. Of more than 10,000 samples, 10,000 take part in precision, recall, density and coverage.
+    Intervals come from resampling the samples. Recall and coverage ask whether *any* sample is near, which samples
+    drawn twice would spoil; theirs come from how much halves of the samples differ. Of more than 10,000 samples, 10,000
+    take part in precision, recall, density and coverage.
 
     Returns:
         The metrics by name, and precision to coverage image by image.
@@ -34,13 +37,37 @@ def measure(
     results = monitor(features, space=space, real=real, replicates=replicates)
     results["kid"] = kernel_distance(features, real.balls.centres, seed=INTERVAL_SEED)
     near = manifold(Balls.of(features[subset(len(features), NUM_FEATURES)]), real.balls)
-    for name, values in near._asdict().items():
+    for name in ("precision", "density"):
+        values = getattr(near, name)
         results[name] = mean(values, multiplicities(len(values), seed=INTERVAL_SEED, replicates=replicates))
+    for name in ("recall", "coverage"):
+        results[name] = Estimate(float(getattr(near, name).double().mean()))
+    if replicates and len(features) >= LEAST_FOR_HALVES:
+        results |= _over_halves(features, results, real=real)
     logits = space.logits(features)
     if logits is not None:
         weights = multiplicities(len(features), seed=INTERVAL_SEED, replicates=replicates)
         results["inception_score"] = inception_score(logits, weights, seed=INTERVAL_SEED)
     return results, near
+
+
+def _over_halves(features: Tensor, results: Mapping[str, Estimate], *, real: Reference) -> dict[str, Estimate]:
+    """Recall and coverage with intervals from how much the two halves of the samples differ, in four divisions.
+
+    The variance over halves is twice that of the whole; 2.78 is Student's t for four degrees of freedom.
+    """
+    generator = torch.Generator().manual_seed(INTERVAL_SEED)
+    variances: dict[str, list[Tensor]] = {"recall": [], "coverage": []}
+    for _ in range(4):
+        parts = torch.randperm(len(features), generator=generator)[:NUM_FEATURES].chunk(2)
+        found = [manifold(Balls.of(features[part]), real.balls) for part in parts]
+        for name, seen in variances.items():
+            seen.append(torch.stack([getattr(one, name).double().mean() for one in found]).var() / 2)
+    intervals = {}
+    for name, seen in variances.items():
+        value, half = results[name].value, 2.78 * float(torch.stack(seen).mean().sqrt())
+        intervals[name] = Estimate(value, max(0.0, value - half), min(1.0, value + half))
+    return intervals
 
 
 def monitor(features: Tensor, *, space: FeatureSpace, real: Reference, replicates: int = 0) -> dict[str, Estimate]:
@@ -59,7 +86,7 @@ def halves(space: FeatureSpace, real: Reference) -> dict[str, float]:
     assert real.features is not None
     order = torch.randperm(len(real.features), generator=torch.Generator().manual_seed(0))
     one, other = (real.features[part] for part in order.chunk(2))
-    half = Reference(Moments.of(other.double()), real.class_counts, other)
+    half = Reference(Moments.of(other.double()), class_counts(space, other.double()), other)
     return values(measure(one.double(), space=space, real=half, replicates=0)[0])
 
 
@@ -74,7 +101,7 @@ def record(
     *,
     space: FeatureSpace,
     real: Reference,
-    data: str,
+    data: ImageData,
     split: str,
     seed: int | None,
     started: float,
@@ -92,7 +119,9 @@ def record(
         "histogram": histogram(logits).tolist() if logits is not None and logits.shape[1] <= 10 else None,
         "extractor": space.name,
         "extractor_sha256": space.sha256,
-        "data": data,
+        "data": data.name,
+        "resolution": data.resolution,
+        "channels": data.channels,
         "split": split,
         "num_real": int(real.moments.num_images),
         "num_fake": len(features),

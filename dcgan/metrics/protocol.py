@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-SAME = ("metric", "data", "extractor_sha256", "num_real")  # what two values must share to be compared
+# What two values must share to be compared.
+SAME = ("metric", "data", "resolution", "channels", "extractor_sha256", "num_real")
 
 
 def protocol(space: str, split: str, num_samples: int, *, metric: str = "fid") -> str:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
@@ -63,6 +64,8 @@ def reference(
     if path and path.is_file():
         with suppress(SafetensorError):  # a damaged file is written again
             return _from_tensors(load_file(path))
+    if len(images) > NUM_FEATURES:
+        print(f"note: computing the {space.name} features of {len(images):,} real images, once", file=sys.stderr)
     computed = compute_reference(space, images, device=device)
     if path:
         try:
@@ -90,7 +93,7 @@ def compute_reference(space: FeatureSpace, images: Tensor, *, device: torch.devi
     """The reference of real uint8 images (N, C, H, W)."""
     features = space.extract(images, device=device)
     some = features[subset(len(images), NUM_FEATURES)].half()
-    return Reference(Moments.of(features), _class_counts(space, features), some)
+    return Reference(Moments.of(features), class_counts(space, features), some)
 
 
 def _some_features(space: FeatureSpace, images: Tensor, device: torch.device | str) -> Tensor:
@@ -106,10 +109,13 @@ def subset(num_images: int, size: int) -> Tensor:
 
 def images_sha256(images: Tensor) -> str:
     """The hash of uint8 images, shape included."""
-    return hashlib.sha256(str(tuple(images.shape)).encode() + images.contiguous().numpy().tobytes()).hexdigest()
+    result = hashlib.sha256(str(tuple(images.shape)).encode())
+    result.update(images.contiguous().numpy().data)
+    return result.hexdigest()
 
 
-def _class_counts(space: FeatureSpace, features: Tensor) -> Tensor | None:
+def class_counts(space: FeatureSpace, features: Tensor) -> Tensor | None:
+    """How many of the real images (N, F) fall into each class (K,), or equal ones where the space wants these."""
     logits = space.logits(features)
     if logits is None:
         return None

@@ -31,6 +31,7 @@ def evaluation(root: str) -> dict[str, float]:
     from dcgan.metrics.frechet import frechet_estimate
     from dcgan.metrics.kernel import kernel_distance
     from dcgan.metrics.manifold import Balls, manifold
+    from dcgan.metrics.measure import measure
     from dcgan.metrics.reference import shipped_reference
 
     images = load_mnist(Path(root), split="train")[0][:10_000]
@@ -62,9 +63,15 @@ def evaluation(root: str) -> dict[str, float]:
     class_measures(logits, real.class_counts, weights)
     inception_score(logits, weights, seed=0)
     lap("classes")
+    del real, features, logits, near
+    real = shipped_reference(space, data="mnist", split="test")
+    assert real is not None
+    clock = time.perf_counter()
+    measure(space.extract(images), space=space, real=real)
+    lap("all of it, as dcgan.evaluate calls it")
     return {
         **seconds,
-        "total": sum(seconds.values()),
+        "total": seconds["all of it, as dcgan.evaluate calls it"],
         "gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "threads": torch.get_num_threads(),
     }
