@@ -13,7 +13,7 @@ NEIGHBOURS = 5
 class Manifold(NamedTuple):
     """One number per image; each metric is a mean. A ball reaches to its centre's k-th neighbour of the same kind.
 
-    Improved precision and recall: Kynkäänniemi et al. 2019, eq. 2. Density and coverage: Naeem et al. 2020, eq. 4, 5.
+    Improved precision and recall: Kynkäänniemi et al. 2019, eq. 2. Density and coverage: Naeem et al. 2020.
     """
 
     precision: Tensor  # (N,) whether a sample lies in the ball of a real image
