@@ -29,6 +29,7 @@ class GAN(LightningModule):
         seed: all noise is a function of (seed, step).
         d_steps: discriminator updates per generator update, each on a batch of its own.
         ema_half_life: thousands of real images.
+        weight_clip: keep the discriminator's parameters within +- this after each of its steps; None: let them be.
         channels_last: memory layout of both networks; the same function, faster convolutions.
     """
 
@@ -44,6 +45,7 @@ class GAN(LightningModule):
         d_steps: int,
         ema_half_life: float,
         channels_last: bool,
+        weight_clip: float | None = None,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -55,6 +57,7 @@ class GAN(LightningModule):
         self.discriminator_optimizer = discriminator_optimizer
         self.seed = seed
         self.d_steps = d_steps
+        self.weight_clip = weight_clip
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
@@ -110,6 +113,10 @@ class GAN(LightningModule):
             observed["loss/discriminator"] = loss.detach()
             observed["grad_norm/discriminator"] = self._grad_norm(self.discriminator)
         optimizer.step()
+        if self.weight_clip is not None:
+            with torch.no_grad():
+                for parameter in self.discriminator.parameters():
+                    parameter.clamp_(-self.weight_clip, self.weight_clip)
 
     def update_generator(self, *, real: Tensor, fake: Tensor, observed: dict[str, Tensor] | None = None) -> None:
         """One step of the generator, through a frozen discriminator; ``fake`` carries the generator's graph."""

@@ -29,13 +29,20 @@ class Loss(Protocol):
 
 
 class NonSaturating:
-    """Binary cross-entropy on logits; the generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3)."""
+    """Binary cross-entropy on logits; the generator maximises log D(G(z)) (Goodfellow et al. 2014, section 3).
+
+    Args:
+        label_smoothing: how far below 1 the target of real images lies; fake ones keep 0 (Salimans et al. 2016, 3.4).
+    """
 
     relativistic = False
 
+    def __init__(self, *, label_smoothing: float = 0.0) -> None:
+        self.label_smoothing = label_smoothing
+
     def discriminator(self, *, real: Tensor, fake: Tensor) -> Tensor:
         """-log D(x) - log(1 - D(G(z))), with D = sigmoid(logit)."""
-        return F.softplus(-real).mean() + F.softplus(fake).mean()
+        return (F.softplus(-real) + self.label_smoothing * real).mean() + F.softplus(fake).mean()
 
     def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
         """-log D(G(z)): strong gradients even where the discriminator is sure."""

@@ -20,14 +20,14 @@ from omegaconf import OmegaConf
 from dcgan.callbacks import Dashboard, Evaluation, GracefulStop, Progress, Samples
 from dcgan.checkpoints import AtomicCheckpointIO, Checkpoints, load_checkpoint
 from dcgan.config.check import check
-from dcgan.config.schema import NetworkOptimizerConfig, TrainConfig
+from dcgan.config.schema import LossConfig, NetworkOptimizerConfig, TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
 from dcgan.gan import GAN, OptimizerBuilder
 from dcgan.hardware import resolve_hardware
 from dcgan.latents import random_stream
 from dcgan.loggers import build_loggers, log_hyperparameters
-from dcgan.losses import LOSSES
+from dcgan.losses import LOSSES, Loss, NonSaturating
 from dcgan.metrics.reference import reference
 from dcgan.models import MODELS
 from dcgan.optim import OPTIMIZERS
@@ -51,7 +51,8 @@ def build_gan(config: TrainConfig) -> GAN:
     return GAN(
         generator,
         discriminator,
-        loss=lookup(LOSSES, config.loss.name, key="loss.name")(),
+        loss=_loss(config.loss),
+        weight_clip=config.loss.weight_clip,
         generator_optimizer=_optimizer(config.optimizer.generator, key="optimizer.generator"),
         discriminator_optimizer=_optimizer(config.optimizer.discriminator, key="optimizer.discriminator"),
         seed=config.seed,
@@ -59,6 +60,11 @@ def build_gan(config: TrainConfig) -> GAN:
         ema_half_life=config.ema.half_life,
         channels_last=config.channels_last,
     )
+
+
+def _loss(config: LossConfig) -> Loss:
+    kind = lookup(LOSSES, config.name, key="loss.name")
+    return NonSaturating(label_smoothing=config.label_smoothing) if config.label_smoothing else kind()
 
 
 def _optimizer(config: NetworkOptimizerConfig, *, key: str) -> OptimizerBuilder:

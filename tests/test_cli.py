@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY, Result, printed_run
+from conftest import TINY, Result, options, printed_run
 from PIL import Image
 
 from dcgan.data.module import LOADERS, load_mnist
@@ -121,6 +121,25 @@ def test_generate_needs_no_data_and_draws_the_same_in_every_format(
         assert refused.err.splitlines()[-1].startswith(f"error: {words[0]}: {reason}")
     assert {path.name for path in Path("folder").iterdir()} == {"000000.png", "000001.png", "mine.txt"}
     assert not list(workdir.rglob(".generate-*"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        *([f"loss={name}"] for name in options("loss")),
+        ["loss.label_smoothing=0.1"],
+        ["loss=wasserstein", "loss.weight_clip=0.01"],
+    ],
+)
+def test_every_objective_takes_two_steps_and_moves_both_networks(
+    command: Command, workdir: Path, words: list[str]
+) -> None:
+    one, two = (
+        state(train(command, f"trainer.max_steps={steps}", "metrics=none", *words))["state_dict"] for steps in (1, 2)
+    )
+    assert all(tensor.isfinite().all() for tensor in two.values())
+    moved = {name.split(".")[0] for name in one if not torch.equal(one[name], two[name])}
+    assert moved == {"generator", "discriminator", "ema"}
 
 
 def test_what_is_no_run_or_checkpoint(command: Command, workdir: Path) -> None:

@@ -124,6 +124,8 @@ MISTAKES = [
     ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, digits1, digits2, fashion, stacked"),
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, none"),
     # combinations
+    ("loss.label_smoothing=0.6", "loss.label_smoothing=0.6: must be from 0 to 0.5"),
+    ("loss.weight_clip=0.01", "loss.weight_clip=0.01: is an option of loss=wasserstein alone; leave it null"),
     ("data.name=fashion_mnist", "metrics=digits: knows mnist, not fashion_mnist; use metrics=fashion"),
     ("metrics.name=stacked1", "metrics=stacked1: knows stacked_mnist, not mnist; use metrics=digits"),
     ("metrics=stacked", "metrics=stacked: knows stacked_mnist, not mnist; use metrics=digits"),

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 
 from dcgan.gan import GAN, frozen
 from dcgan.latents import random_stream
-from dcgan.losses import NonSaturating
+from dcgan.losses import NonSaturating, Wasserstein
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.runs import build_gan, quiet_lightning
 
@@ -72,7 +72,14 @@ class Relativistic(NonSaturating):
         return super().generator(real=real, fake=fake)
 
 
-def make_gan(recorder: Recorder, *, d_steps: int = 1, loss: Any = None, half_life: float = 0.1) -> GAN:
+def make_gan(
+    recorder: Recorder,
+    *,
+    d_steps: int = 1,
+    loss: Any = None,
+    half_life: float = 0.1,
+    weight_clip: float | None = None,
+) -> GAN:
     torch.manual_seed(0)
     gan = GAN(
         TinyGenerator(),
@@ -84,6 +91,7 @@ def make_gan(recorder: Recorder, *, d_steps: int = 1, loss: Any = None, half_lif
         d_steps=d_steps,
         ema_half_life=half_life,
         channels_last=False,
+        weight_clip=weight_clip,
     )
     recorder.gan = gan
     return gan
@@ -345,3 +353,13 @@ def test_channels_last_computes_the_same_function() -> None:
     )
     for one, other in zip(*gradients, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
+def test_clipped_weights_stay_within_their_bound(tmp_path: Path) -> None:
+    def largest(weight_clip: float | None) -> float:
+        gan = make_gan(Recorder(), loss=Wasserstein(), weight_clip=weight_clip)
+        fit(gan, tmp_path, steps=3)
+        return max(float(parameter.detach().abs().max()) for parameter in gan.discriminator.parameters())
+
+    assert largest(0.01) == pytest.approx(0.01)
+    assert largest(None) > 0.1

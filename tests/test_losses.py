@@ -1,7 +1,8 @@
 import pytest
 import torch
+import torch.nn.functional as F
 
-from dcgan.losses import LOSSES
+from dcgan.losses import LOSSES, NonSaturating
 
 REAL = torch.tensor([-5.0, 1.4, 12.5, 2.7])
 FAKE = torch.tensor([10.0, 4.4, -5.5, 3.6])
@@ -23,6 +24,15 @@ def test_closed_form(name: str) -> None:
     discriminator, generator = EXPECTED[name]
     assert loss.discriminator(real=REAL, fake=FAKE).item() == pytest.approx(discriminator, rel=1e-5)
     assert loss.generator(real=REAL, fake=FAKE).item() == pytest.approx(generator, rel=1e-5)
+
+
+def test_label_smoothing_is_one_sided() -> None:
+    """Cross-entropy with the target 0.9 for real images, by torch, and 0 for fake ones as before."""
+    smoothed = NonSaturating(label_smoothing=0.1)
+    expected = F.binary_cross_entropy_with_logits(REAL, torch.full((4,), 0.9))
+    expected += F.binary_cross_entropy_with_logits(FAKE, torch.zeros(4))
+    assert smoothed.discriminator(real=REAL, fake=FAKE).item() == pytest.approx(expected.item(), rel=1e-6)
+    assert smoothed.generator(real=REAL, fake=FAKE) == NonSaturating().generator(real=REAL, fake=FAKE)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -39,6 +39,9 @@ UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
 FITTING_DATA: Mapping[str, str] = {"digits": "mnist", "fashion": "fashion_mnist", "stacked": "stacked_mnist"}
 
 
+LOSS_OPTIONS: Mapping[str, str] = {"label_smoothing": "non_saturating", "weight_clip": "wasserstein"}
+
+
 class Rule:
     """What a value must satisfy, in words and as a test. ``None`` passes where the schema allows it."""
 
@@ -55,6 +58,7 @@ def _one_of(*choices: Any) -> Rule:
 
 
 POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
+SMOOTHING = Rule("must be from 0 to 0.5", lambda value: 0 <= value <= 0.5)
 BETAS = Rule("must be two numbers in [0, 1)", lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value))
 SEED = Rule("must be from 0 to 2**32 - 1", lambda value: 0 <= value < 2**32)
 NAME = Rule(
@@ -75,6 +79,8 @@ RULES: Mapping[str, Rule] = {
     "model.width": _at_least(1),
     "model.depth": _at_least(1),
     "model.latent_dim": _at_least(1),
+    "loss.label_smoothing": SMOOTHING,
+    "loss.weight_clip": POSITIVE,
     "optimizer.lr": POSITIVE,
     "optimizer.betas": BETAS,
     "optimizer.generator.lr": POSITIVE,
@@ -137,6 +143,10 @@ def _check_training(config: TrainConfig) -> None:
         raise ValueError(
             "trainer.max_steps=-1: without max_epochs or max_time the run would never end; give one of them"
         )
+    for key, loss in LOSS_OPTIONS.items():
+        value = getattr(config.loss, key)
+        if value and config.loss.name != loss:
+            raise ValueError(f"loss.{key}={value}: is an option of loss={loss} alone; leave it null")
     check_metrics_fit(config.metrics.name, config.data.name)
     if config.data.name == "stacked_mnist" and config.data.channels != 3:
         raise ValueError(f"data.channels={config.data.channels}: stacked_mnist has a digit in each of 3; leave it")

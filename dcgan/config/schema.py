@@ -22,6 +22,8 @@ class ModelConfig:
 @dataclass
 class LossConfig:
     name: str
+    label_smoothing: float | None = None
+    weight_clip: float | None = None
 
 
 @dataclass
