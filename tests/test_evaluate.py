@@ -335,6 +335,9 @@ def test_files_that_cannot_be_scored(command: Command, workdir: Path) -> None:
     assert command("evaluate", "samples=few.npy", "metrics.weights=x").err.startswith(
         "error: metrics.weights: say which metrics it belongs to, as in metrics=<option> metrics.weights=..."
     )
+    assert command("evaluate", "samples=few.npy", "data=mnist").err == (
+        "error: data: takes no option here; it has the keys data.name, data.root\n"
+    )
     np.savez("labelled.npz", images=IMAGES, labels=np.arange(30))
     for words, line in (
         (["num_samples=30"], "samples=labelled.npz: holds the label 29; cas=true knows 0 to 9"),

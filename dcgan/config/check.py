@@ -176,10 +176,14 @@ def space_for(data: str) -> str:
 
 def unknown_key(key: str, schema: type) -> str:
     """The line for a key that does not exist, with the nearest that do."""
-    if key in known_keys(schema):  # the group that it is in is null
-        group = key.partition(".")[0]
+    keys = list(known_keys(schema))
+    if key in keys:
+        within = [other for other in keys if other.startswith(f"{key}.")]
+        if within:  # a group elsewhere, not of this command
+            return f"{key}: takes no option here; it has the keys {', '.join(within)}"
+        group = key.partition(".")[0]  # which is null
         return f"{key}: say which {group} it belongs to, as in {group}=<option> {key}=...; --help lists the options"
-    near = difflib.get_close_matches(key, list(known_keys(schema)), n=1, cutoff=0.75)
+    near = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
     hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
     return f"{key}: no such key{hint}"
 
