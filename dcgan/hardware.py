@@ -75,3 +75,17 @@ def _several(devices: Any, kind: str) -> bool:
     if isinstance(devices, str) and "," in devices:
         devices = [number for number in devices.split(",") if number]
     return len(devices) > 1 if isinstance(devices, list) else int(devices) > 1
+
+
+def resolve_device(name: str) -> torch.device:
+    """``auto``: the accelerator, if there is one.
+
+    Raises:
+        ValueError: it is not available here.
+    """
+    if name == "auto":
+        name = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
+    try:
+        return torch.empty(0, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device={name}: not available here ({str(error).splitlines()[0]})") from error

@@ -24,7 +24,7 @@ from dcgan.config.schema import LossConfig, NetworkOptimizerConfig, TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
 from dcgan.gan import GAN, OptimizerBuilder
-from dcgan.hardware import resolve_hardware
+from dcgan.hardware import resolve_device, resolve_hardware
 from dcgan.latents import random_stream
 from dcgan.loggers import build_loggers, log_hyperparameters
 from dcgan.losses import LOSSES, Loss, NonSaturating
@@ -300,17 +300,3 @@ def load_gan(run: Path, *, checkpoint: str = "best", device: str = "auto") -> tu
         raise ValueError(f"{path}: its weights do not fit its configuration") from error
     gan.to(resolve_device(device))
     return gan.eval(), config, int(content["global_step"])
-
-
-def resolve_device(name: str) -> torch.device:
-    """``auto``: the accelerator, if there is one.
-
-    Raises:
-        ValueError: it is not available here.
-    """
-    if name == "auto":
-        name = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:
-        raise ValueError(f"device={name}: not available here ({str(error).splitlines()[0]})") from error

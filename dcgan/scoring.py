@@ -15,6 +15,7 @@ from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
 from dcgan.data.module import ImageData
 from dcgan.features import FeatureSpace, load_feature_space
+from dcgan.hardware import resolve_device
 from dcgan.images import fit, with_channels
 from dcgan.latents import random_stream
 from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
@@ -100,6 +101,31 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
     Raises:
         ValueError, OSError: one line on what is wrong.
     """
+    metrics, data = _space_and_data(config)
+    images, labels = read_samples(path, shape=(data.channels, data.resolution, data.resolution))
+    wanted = config.num_samples or NUM_SAMPLES.get(data.name, DEFAULT_NUM_SAMPLES)
+    if len(images) < wanted:
+        raise ValueError(
+            f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
+            f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
+        )
+    if config.cas:
+        _check_cas(path, labels, data=data.name, num_samples=wanted)
+    chosen = subset(len(images), wanted)  # a file may be in the order of its classes
+    num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
+    return Samples(
+        images=images,
+        labels=labels,
+        data=data,
+        space=load_feature_space(metrics, weights=config.metrics.weights if config.metrics else None),
+        seed=config.seed,
+        origin={"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images},
+        device=resolve_device(config.device),
+    )
+
+
+def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
+    """What to compare samples of unknown origin with: either of ``metrics`` and ``data.name`` tells the other."""
     metrics = config.metrics.name if config.metrics else None
     if metrics == "inception" and config.data.name is None:
         raise ValueError("metrics=inception: knows any data set; say which one, as in data.name=mnist")
@@ -115,27 +141,7 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
         d_steps=1,
         seed=0,
     )
-    images, labels = read_samples(path, shape=(data.channels, data.resolution, data.resolution))
-    default = NUM_SAMPLES.get(name, DEFAULT_NUM_SAMPLES)
-    wanted = config.num_samples or default
-    if len(images) < wanted:
-        raise ValueError(
-            f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
-            f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
-        )
-    if config.cas:
-        _check_cas(path, labels, data=name, num_samples=wanted)
-    chosen = subset(len(images), wanted)  # a file may be in the order of its classes
-    num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
-    return Samples(
-        images=images,
-        labels=labels,
-        data=data,
-        space=load_feature_space(metrics, weights=config.metrics.weights if config.metrics else None),
-        seed=config.seed,
-        origin={"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images},
-        device=runs.resolve_device(config.device),
-    )
+    return metrics, data
 
 
 def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int) -> None:

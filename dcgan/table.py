@@ -70,7 +70,8 @@ def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
             verdict = "copies training images" if record["accused"] else "no sign of copied training images"
             notes.append(
                 f"{record['metric']}  {record['share']:.2%} (test images {record['real_share']:.2%}, "
-                f"p = {record['p_value']:.2g}): {verdict}"
+                f"p = {record['p_value']:.2g}): {verdict}; median distance to the nearest training image "
+                f"{record['median_distance']:.2f} (test images {record['real_median_distance']:.2f})"
             )
         if record["metric"].startswith("cas_"):
             notes.append(

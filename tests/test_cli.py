@@ -150,8 +150,9 @@ def test_what_is_no_run_or_checkpoint(command: Command, workdir: Path) -> None:
     content = state(run)
     content["config"]["model"]["width"] = 5
     torch.save(content, path)
-    refused = command("generate", f"run={run}", "checkpoint=last")
-    assert refused.err == f"error: {path}: its weights do not fit its configuration\n"
+    for entry in ("generate", "evaluate"):
+        refused = command(entry, f"run={run}", "checkpoint=last")
+        assert refused.err == f"error: {path}: its weights do not fit its configuration\n"
     path.write_bytes(b"half")
     assert f"{path} is not a readable checkpoint" in command("generate", f"run={run}", "checkpoint=last").err
 

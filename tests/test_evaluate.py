@@ -148,7 +148,8 @@ def test_memorisation_and_cas_on_demand(
     assert copies["metric"] == "copies_pixels_train_1k"
     assert copies["accused"]
     assert 0.045 < copies["share"] < 0.08
-    assert "copies training images" in result.out
+    assert "copies training images; median distance to the nearest training image" in result.out
+    assert copies["median_distance"] == pytest.approx(copies["real_median_distance"], rel=0.2)  # both unseen, mostly
     assert cas["metric"] == "cas_mnist_test_1k"
     assert 0.3 < cas["value"] <= 1
     (page,) = evaluated("planted").glob("*.html")

@@ -319,6 +319,11 @@ def test_an_interval_of_a_distance_does_not_reach_below_zero() -> None:
     assert estimate(0.01, torch.tensor([0.0, 0.5, 1.0], dtype=torch.float64)).low == 0
 
 
+def test_an_interval_lies_about_its_value_however_biased_the_replicates() -> None:
+    found = estimate(5.0, torch.linspace(6, 8, 201, dtype=torch.float64))
+    assert (found.low, found.high) == pytest.approx((5 - 0.95, 5 + 0.95))
+
+
 def test_no_replicates_no_interval() -> None:
     assert estimate(3.0, torch.empty(0)) == (3.0, None, None, None)
 

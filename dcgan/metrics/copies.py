@@ -40,8 +40,8 @@ class Copies(NamedTuple):
     def accused(self) -> bool:
         """Whether it is no chance (p < 0.001), and more than twice what test images have.
 
-        The second, because training images that were held out differ from test images too: MNIST's two splits are of
-        different writers, and the share of such images goes up to 1.6 %.
+        The second, because MNIST's splits are of different writers: training images that were held out look like a copy
+        more often than test images do, without being one.
         """
         return self.p_value < LEAST_P and self.share > LEAST_EXCESS * self.real_share
 
