@@ -56,19 +56,22 @@ class Checkpoints(Callback):
         self._save_best(trainer)
         if step % self.every == 0 or step == trainer.max_steps or trainer.should_stop:
             self._saved = step
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+            self._save(trainer, "last.ckpt")
         if step % self.every == 0 and self.keep:
-            trainer.save_checkpoint(self.folder / f"step_{step:06d}.ckpt")
+            self._save(trainer, f"step_{step:06d}.ckpt")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save where training ended otherwise: by epochs, or by time."""
         if self._save_best(trainer) or self._saved != trainer.global_step:
-            trainer.save_checkpoint(self.folder / "last.ckpt")
+            self._save(trainer, "last.ckpt")
+
+    def _save(self, trainer: Trainer, name: str) -> None:
+        trainer.save_checkpoint(self.folder / name, weights_only=False)  # said, or Lightning says so at every save
 
     def _save_best(self, trainer: Trainer) -> bool:
         improved = self.evaluation is not None and self.evaluation.take_improved()
         if improved:
-            trainer.save_checkpoint(self.folder / "best.ckpt")
+            self._save(trainer, "best.ckpt")
         return improved
 
 

@@ -51,8 +51,9 @@ def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
 # --- the chain
 
 
-def test_train_evaluate_generate(command: Command, workdir: Path) -> None:
+def test_train_evaluate_generate(command: Command, workdir: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = train(command, *SCORED, "trainer.max_steps=10", "checkpoints.keep=true")
+    assert "weights_only" not in caplog.text  # Lightning's word at every save, unless it is told
     names = {path.relative_to(run).as_posix() for path in run.rglob("*") if path.is_file()}
     assert {
         *("config.yaml", "provenance.jsonl", "status.json", "metrics.jsonl"),
