@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dcgan.config.check import FITTING_DATA
+from dcgan.config.combinations import FITTING_DATA
 from dcgan.data.module import LOADERS
 from dcgan.features import CLASSIFIERS, load_feature_space
 from dcgan.metrics.measure import halves, measure, values

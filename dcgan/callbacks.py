@@ -95,7 +95,8 @@ class Samples(Callback):
 
     def _show_samples(self, trainer: Trainer, gan: GAN) -> None:
         self._shown = trainer.global_step
-        self._show(trainer, "samples/generated", grid(gan.sample(n=self.n, seed=self.seed)), self.path)
+        picture = grid(gan.sample(n=self.n, seed=self.seed), num_classes=gan.generator.num_classes)
+        self._show(trainer, "samples/generated", picture, self.path)
 
     def _show(self, trainer: Trainer, tag: str, picture: Tensor, path: Path) -> None:
         save_png(picture, path)

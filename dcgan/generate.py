@@ -4,7 +4,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
@@ -31,14 +31,32 @@ def generate(config: GenerateConfig) -> Path:
     if out.exists():
         _refuse_to_replace(out, config)
     gan, _, _ = runs.load_gan(Path(config.run), checkpoint=config.checkpoint, device=config.device)
-    images = gan.sample(n=config.n, seed=config.seed)
+    labels = _labels(config, num_classes=gan.generator.num_classes)
+    images = gan.sample(n=config.n, seed=config.seed, labels=labels)
     out.parent.mkdir(parents=True, exist_ok=True)
-    _write(images, out, form=config.format)
+    rows = gan.generator.num_classes if config.label is None else 0
+    _write(images, labels, out, form=config.format, rows=rows)
     return out
 
 
+def _labels(config: GenerateConfig, *, num_classes: int) -> "Tensor | None":
+    """Of each image; None for a generator that takes none."""
+    import torch
+
+    from dcgan.gan import class_of_samples
+
+    if config.label is None:
+        return class_of_samples(config.n, num_classes=num_classes)
+    if not num_classes:
+        raise ValueError(f"label={config.label}: this model takes no labels; leave it null, or train a conditional one")
+    if config.label >= num_classes:
+        raise ValueError(f"label={config.label}: must be from 0 to {num_classes - 1}")
+    return torch.full((config.n,), config.label)
+
+
 def _default_out(config: GenerateConfig) -> Path:
-    name = f"{config.format}_{config.checkpoint}_seed{config.seed}_n{config.n}{SUFFIXES[config.format]}"
+    label = "" if config.label is None else f"_label{config.label}"
+    name = f"{config.format}_{config.checkpoint}_seed{config.seed}{label}_n{config.n}{SUFFIXES[config.format]}"
     return Path(config.run) / "generated" / name
 
 
@@ -53,7 +71,7 @@ def _refuse_to_replace(out: Path, config: GenerateConfig) -> None:
         raise FileExistsError(f"out={out}: holds other files too; choose another folder")
 
 
-def _write(images: "Tensor", out: Path, *, form: str) -> None:
+def _write(images: "Tensor", labels: "Tensor | None", out: Path, *, form: str, rows: int) -> None:
     """Write beside ``out`` first: an interrupted command leaves no half of it."""
     import numpy as np
 
@@ -62,10 +80,11 @@ def _write(images: "Tensor", out: Path, *, form: str) -> None:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
         temporary = Path(folder) / f"images{SUFFIXES[form]}"
         if form == "grid":
-            save_png(grid(images), temporary)
+            save_png(grid(images, num_classes=rows), temporary)
         elif form == "npz":
             array = images.squeeze(1).numpy() if images.shape[1] == 1 else images.permute(0, 2, 3, 1).numpy()
-            np.savez_compressed(temporary, images=array)
+            arrays: dict[str, Any] = {"images": array} | ({} if labels is None else {"labels": labels.numpy()})
+            np.savez_compressed(temporary, **arrays)
         else:
             for i, image in enumerate(images):
                 save_png(image, temporary / f"{i:06d}.png")

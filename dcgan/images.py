@@ -46,9 +46,17 @@ def with_channels(images: Tensor, *, channels: int) -> Tensor:
     raise ValueError(f"images have {images.shape[1]} channels and cannot become {channels}")
 
 
-def grid(images: Tensor) -> Tensor:
-    """Tile uint8 images (N, C, H, W) into one uint8 picture (3, H', W'), near-square."""
-    picture: Tensor = make_grid(images, nrow=math.ceil(len(images) ** 0.5), pad_value=64)
+def grid(images: Tensor, *, num_classes: int = 0) -> Tensor:
+    """Tile uint8 images (N, C, H, W) into one uint8 picture (3, H', W'), near-square.
+
+    Args:
+        num_classes: image i being of class i % num_classes, one row per class, as far as the images go round.
+    """
+    columns = math.ceil(len(images) ** 0.5)
+    if 0 < num_classes <= len(images):
+        columns = len(images) // num_classes
+        images = images[: columns * num_classes].unflatten(0, (columns, num_classes)).transpose(0, 1).flatten(0, 1)
+    picture: Tensor = make_grid(images, nrow=columns, pad_value=64)
     return picture
 
 

@@ -5,13 +5,31 @@ import torch
 from torch import Tensor
 
 # What a random number is for. Numbers are never reused: a new purpose gets a new one.
-PURPOSES = {"weights": 0, "data": 1, "latents": 2, "samples": 3, "evaluation": 4}
+PURPOSES = {"weights": 0, "data": 1, "latents": 2, "samples": 3, "evaluation": 4, "step": 5, "dropout": 6}
 
 
 def random_stream(seed: int, purpose: str, step: int = 0) -> torch.Generator:
     """A CPU generator that depends on nothing but its arguments; CPU, so that every device draws the same numbers."""
     state = np.random.SeedSequence([seed, PURPOSES[purpose], step]).generate_state(1, np.uint64)
     return torch.Generator().manual_seed(int(state[0]))
+
+
+class Draws:
+    """Random tensors of one step: drawn on the CPU for all processes together, of which this one gets its rows."""
+
+    def __init__(self, stream: torch.Generator, *, rank: int, world: int, device: torch.device) -> None:
+        self.stream, self.rank, self.world, self.device = stream, rank, world, device
+
+    def uniform(self, n: int, *shape: int) -> Tensor:
+        """(n, *shape) in [0, 1)."""
+        return self._own(torch.rand(n * self.world, *shape, generator=self.stream))
+
+    def normal(self, n: int, *shape: int) -> Tensor:
+        """(n, *shape) ~ N(0, 1)."""
+        return self._own(torch.randn(n * self.world, *shape, generator=self.stream))
+
+    def _own(self, values: Tensor) -> Tensor:
+        return own_share(values, parts=1, rank=self.rank, world=self.world).to(self.device)
 
 
 def sample_latents(*, seed: int, n: int, latent_dim: int) -> Tensor:

@@ -7,82 +7,27 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
+from dcgan.build import build_data, build_gan
 from dcgan.callbacks import Dashboard, Evaluation, GracefulStop, Progress, Samples
 from dcgan.checkpoints import AtomicCheckpointIO, Checkpoints, load_checkpoint
 from dcgan.config.check import check
-from dcgan.config.schema import LossConfig, NetworkOptimizerConfig, TrainConfig
+from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
-from dcgan.gan import GAN, OptimizerBuilder
+from dcgan.gan import GAN
 from dcgan.hardware import resolve_device, resolve_hardware
-from dcgan.latents import random_stream
 from dcgan.loggers import build_loggers, log_hyperparameters
-from dcgan.losses import LOSSES, Loss, NonSaturating
 from dcgan.metrics.reference import reference
-from dcgan.models import MODELS
-from dcgan.optim import OPTIMIZERS
 from dcgan.provenance import provenance
-from dcgan.registry import lookup
 from dcgan.status import write_status
-
-
-def build_gan(config: TrainConfig) -> GAN:
-    """Networks with weights that follow from the seed, loss and optimisers."""
-    build = lookup(MODELS, config.model.name, key="model.name")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_stream(config.seed, "weights").initial_seed())
-        generator, discriminator = build(
-            width=config.model.width,
-            depth=config.model.depth,
-            latent_dim=config.model.latent_dim,
-            channels=config.data.channels,
-            resolution=config.data.resolution,
-        )
-    return GAN(
-        generator,
-        discriminator,
-        loss=_loss(config.loss),
-        weight_clip=config.loss.weight_clip,
-        generator_optimizer=_optimizer(config.optimizer.generator, key="optimizer.generator"),
-        discriminator_optimizer=_optimizer(config.optimizer.discriminator, key="optimizer.discriminator"),
-        seed=config.seed,
-        d_steps=config.d_steps,
-        ema_half_life=config.ema.half_life,
-        channels_last=config.channels_last,
-    )
-
-
-def _loss(config: LossConfig) -> Loss:
-    kind = lookup(LOSSES, config.name, key="loss.name")
-    return NonSaturating(label_smoothing=config.label_smoothing) if config.label_smoothing else kind()
-
-
-def _optimizer(config: NetworkOptimizerConfig, *, key: str) -> OptimizerBuilder:
-    kind = lookup(OPTIMIZERS, config.name, key=f"{key}.name")
-    return partial(kind, lr=config.lr, betas=(config.betas[0], config.betas[1]), fused=True)  # type: ignore[call-arg]
-
-
-def build_data(config: TrainConfig) -> ImageData:
-    """The DataModule; nothing is read yet."""
-    return ImageData(
-        name=config.data.name,
-        root=Path(config.data.root),
-        batch_size=config.data.batch_size,
-        resolution=config.data.resolution,
-        channels=config.data.channels,
-        d_steps=config.d_steps,
-        seed=config.seed,
-    )
 
 
 @dataclass

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from dcgan import runs
-from dcgan.config.check import FITTING_DATA, check_metrics_fit, space_for
+from dcgan.build import build_data
+from dcgan.config.combinations import FITTING_DATA, check_metrics_fit, space_for
 from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
 from dcgan.data.module import ImageData
 from dcgan.features import FeatureSpace, load_feature_space
+from dcgan.gan import class_of_samples
 from dcgan.hardware import resolve_device
 from dcgan.images import fit, with_channels
 from dcgan.latents import random_stream
@@ -73,17 +75,21 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
     if name == "none":
         name, weights = space_for(trained.data.name), None
     check_metrics_fit(name, trained.data.name)
-    if config.cas:
-        raise ValueError("cas=true: this generator takes no labels; CAS needs labelled samples (samples= an .npz)")
     default = NUM_SAMPLES.get(trained.data.name, DEFAULT_NUM_SAMPLES)
     if config.split == "train":
         default = max(trained.metrics.num_samples or default, LEAST_SAMPLES)
+    num_samples = config.num_samples or default
+    labels = class_of_samples(num_samples, num_classes=gan.generator.num_classes)
+    if config.cas and labels is None:
+        raise ValueError("cas=true: this generator takes no labels; CAS needs a model.conditional=true, or an .npz")
+    if config.cas:
+        _check_cas(run, labels, data=trained.data.name, num_samples=num_samples)
     seed = _seed(trained.seed, split=config.split) if config.seed is None else config.seed
     space = load_feature_space(name, weights=weights)
     return Samples(
-        images=gan.sample(n=config.num_samples or default, seed=seed),
-        labels=None,
-        data=runs.build_data(trained),
+        images=gan.sample(n=num_samples, seed=seed),
+        labels=labels,
+        data=build_data(trained),
         space=space,
         seed=seed,
         origin={"run": str(run), "step": step, "checkpoint": checkpoint},

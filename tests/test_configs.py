@@ -8,7 +8,8 @@ import pytest
 from conftest import TINY, Result, composed, config, options
 from lightning import Trainer
 
-from dcgan.config.check import FITTING_DATA, check
+from dcgan.config.check import check
+from dcgan.config.combinations import FITTING_DATA
 from dcgan.config.folders import folder_name, named
 from dcgan.config.schema import CONF, SCHEMAS, EvaluateConfig, GenerateConfig, TrainConfig, TrainerConfig, known_keys
 from dcgan.data.module import LOADERS

@@ -13,7 +13,7 @@ import torch
 from conftest import TINY, Result, config, printed_run
 from PIL import Image
 
-from dcgan import runs
+from dcgan import build
 from dcgan.data.files import read_samples
 from dcgan.data.module import LOADERS, load_mnist, load_stacked_mnist
 from dcgan.images import to_float
@@ -112,7 +112,7 @@ def test_the_generated_path_and_the_real_path_treat_pixels_alike(mnist_root: Pat
     """Real images that a generator hands out in [-1, 1] score what they score as bytes: a range mismatch would show."""
     images = real["test"][0][torch.randperm(10_000, generator=torch.Generator().manual_seed(1))[:300]]
     typed = config(root=mnist_root)
-    gan = runs.build_gan(typed)
+    gan = build.build_gan(typed)
 
     class Replay(torch.nn.Module):
         latent_dim = typed.model.latent_dim
@@ -128,7 +128,7 @@ def test_the_generated_path_and_the_real_path_treat_pixels_alike(mnist_root: Pat
     assert torch.equal(drawn, images)
     found = []
     for one in (drawn, images):
-        samples = Samples(one, None, runs.build_data(typed), digits, 0, {"samples": "x"})
+        samples = Samples(one, None, build.build_data(typed), digits, 0, {"samples": "x"})
         found.append(score(samples, split="train", memorisation=False, cas=False).records[0])
     assert found[0]["measures"] == found[1]["measures"]
     assert found[0]["value"] == pytest.approx(found[0]["real"]["fid"], rel=0.5)  # real["fid"]: other 300 test images

@@ -15,11 +15,12 @@ from torch.nn import functional as F
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
+from dcgan.build import build_gan
 from dcgan.gan import GAN, frozen
 from dcgan.latents import random_stream
 from dcgan.losses import NonSaturating, Wasserstein
 from dcgan.models.base import Discriminator, Generator, Verdict
-from dcgan.runs import build_gan, quiet_lightning
+from dcgan.runs import quiet_lightning
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

@@ -7,8 +7,10 @@ import dcgan
 
 PACKAGE = Path(dcgan.__file__).parent
 LAYERS = [
-    *("registry", "images", "losses", "ema", "latents"),
-    *("models.base", "models.dcgan", "models.mlp", "models", "optim"),
+    *("registry", "images", "losses", "ema", "latents", "augment"),
+    *("models.base", "models.layers", "models.norms", "models.conditioning", "models.packing"),
+    *("models.dcgan", "models.mlp", "models.resnet", "models"),
+    *("penalties", "objective", "optim"),
     *("data", "data.idx", "data.sources", "data.module", "data.files"),
     *("gan", "classifier", "features"),
     *("metrics", "metrics.protocol", "metrics.bootstrap", "metrics.frechet", "metrics.kernel"),
@@ -22,12 +24,13 @@ LAYERS = [
         "metrics.measure",
     ),
     *("callbacks", "checkpoints"),
-    *("config", "config.schema", "config.check", "config.folders", "status", "cli"),
-    *("hardware", "loggers", "provenance", "runs"),
+    *("config", "config.schema", "config.combinations", "config.check", "config.folders", "status", "cli"),
+    *("build", "hardware", "loggers", "provenance", "runs"),
     *("scoring", "table", "page"),
     *("train", "evaluate", "generate", "train_classifier", "build_reference"),
 ]
-SHELL = {"config.schema", "config.check", "config.folders", "status", "cli", "train", "evaluate", "generate"}
+CONFIG = {"config.schema", "config.combinations", "config.check", "config.folders"}
+SHELL = CONFIG | {"status", "cli", "train", "evaluate", "generate"}
 
 
 def name_of(path: Path) -> str:

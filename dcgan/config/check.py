@@ -13,33 +13,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from dcgan.config.combinations import FITTING_DATA, check_combinations, select
 from dcgan.config.schema import Config, TrainConfig, known_keys
-
-# What Lightning would ignore or refuse in manual optimisation, the value that means "not asked for", and what to do.
-NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
-UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "gradient_clip_val": ((None, 0), "gradient clipping is not available; leave it null"),
-    "gradient_clip_algorithm": ((None,), "gradient clipping is not available; leave it null"),
-    "accumulate_grad_batches": ((1,), "accumulation is not available; raise data.batch_size"),
-    "overfit_batches": ((0,), "batches follow from the seed and the step; use limit_train_batches"),
-    "use_distributed_sampler": ((False,), "the data set is divided among the devices already; leave it false"),
-    "limit_val_batches": ((None,), NO_VALIDATION),
-    "limit_test_batches": ((None,), NO_VALIDATION),
-    "limit_predict_batches": ((None,), NO_VALIDATION),
-    "val_check_interval": ((None,), NO_VALIDATION),
-    "check_val_every_n_epoch": ((1,), NO_VALIDATION),
-    "num_sanity_val_steps": ((0,), NO_VALIDATION),
-    "barebones": ((False,), "use logger=none metrics=none trainer.enable_checkpointing=false"),
-    "callbacks": ((None,), "objects cannot be named in a configuration; dcgan/runs.py puts them together"),
-    "logger": ((None,), "use the group logger=, with tensorboard, csv or none"),
-}
-
-
-# What each feature space knows. inception fits them all, poorly.
-FITTING_DATA: Mapping[str, str] = {"digits": "mnist", "fashion": "fashion_mnist", "stacked": "stacked_mnist"}
-
-
-LOSS_OPTIONS: Mapping[str, str] = {"label_smoothing": "non_saturating", "weight_clip": "wasserstein"}
 
 
 class Rule:
@@ -59,7 +34,18 @@ def _one_of(*choices: Any) -> Rule:
 
 POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
 SMOOTHING = Rule("must be from 0 to 0.5", lambda value: 0 <= value <= 0.5)
+NOT_NEGATIVE = Rule("must be a finite number, 0 or more", lambda value: math.isfinite(value) and value >= 0)
 BETAS = Rule("must be two numbers in [0, 1)", lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value))
+SHARE = Rule("must be from 0 to 1", lambda value: 0 <= value <= 1)
+MOMENTUM = Rule("must be in [0, 1)", lambda value: 0 <= value < 1)
+OF_NETWORK: Mapping[str, Rule] = {
+    "lr": POSITIVE,
+    "betas": BETAS,
+    "momentum": MOMENTUM,
+    "weight_decay": NOT_NEGATIVE,
+    "clip": POSITIVE,
+}
+NORMS = ("batch", "layer", "group", "none")
 SEED = Rule("must be from 0 to 2**32 - 1", lambda value: 0 <= value < 2**32)
 NAME = Rule(
     "must be letters, digits, '.', '_' or '-', 60 at most",
@@ -72,21 +58,40 @@ RULES: Mapping[str, Rule] = {
     "name": NAME,
     "seed": SEED,
     "d_steps": _at_least(1),
-    "ema.half_life": Rule("must be a finite number, 0 or more", lambda value: math.isfinite(value) and value >= 0),
+    "ema.half_life": NOT_NEGATIVE,
     "samples.every": _at_least(1),
     "samples.n": _at_least(1),
     "checkpoints.every": _at_least(1),
     "model.width": _at_least(1),
     "model.depth": _at_least(1),
     "model.latent_dim": _at_least(1),
+    "model.dense_units": _at_least(1),
+    "model.upsample": _one_of("transposed", "nearest", "pixel_shuffle"),
+    "model.init": _one_of("default", "normal", "orthogonal", "kaiming"),
+    "model.generator.norm": _one_of(*NORMS),
+    "model.generator.conditioning": _one_of("concat", "norm"),
+    "model.discriminator.norm": _one_of(*NORMS, "spectral"),
+    "model.discriminator.conditioning": _one_of("projection", "concat", "auxiliary"),
+    "model.discriminator.dropout": MOMENTUM,
+    "model.discriminator.pack": _at_least(1),
     "loss.label_smoothing": SMOOTHING,
+    "loss.label_flipping": SMOOTHING,
     "loss.weight_clip": POSITIVE,
-    "optimizer.lr": POSITIVE,
-    "optimizer.betas": BETAS,
-    "optimizer.generator.lr": POSITIVE,
-    "optimizer.generator.betas": BETAS,
-    "optimizer.discriminator.lr": POSITIVE,
-    "optimizer.discriminator.betas": BETAS,
+    "penalty.gamma": POSITIVE,
+    "penalty.every": _at_least(1),
+    "augment.translation": SHARE,
+    "augment.cutout": SHARE,
+    "augment.brightness": NOT_NEGATIVE,
+    "augment.std": POSITIVE,
+    "augment.decay_steps": _at_least(1),
+    "augment.consistency": NOT_NEGATIVE,
+    **{
+        f"optimizer.{block}{key}": rule
+        for block in ("", "generator.", "discriminator.")
+        for key, rule in OF_NETWORK.items()
+    },
+    "optimizer.schedule": _one_of("constant", "linear", "cosine"),
+    "optimizer.warmup": _at_least(0),
     "data.batch_size": Rule("must be at least 2: batch norm needs a batch", lambda value: value >= 2),
     "data.resolution": Rule("must be a multiple of 4", lambda value: value >= 4 and value % 4 == 0),
     "data.channels": _one_of(1, 3),
@@ -103,6 +108,7 @@ RULES: Mapping[str, Rule] = {
     "checkpoint": CHECKPOINT,
     "data.name": _one_of(*FITTING_DATA.values()),
     "n": _at_least(1),
+    "label": _at_least(0),
     "format": _one_of("grid", "png", "npz"),
     "device": _one_of("auto", "cpu", "cuda", "mps"),
 }
@@ -125,53 +131,12 @@ def check(config: DictConfig, schema: type[Config]) -> Config:
         raise ValueError(_one_line(error)) from error
     assert isinstance(result, schema)
     for key, rule in RULES.items():
-        value = _select(result, key)
+        value = select(result, key)
         if value is not None and not rule.test(value):
             raise ValueError(f"{key}={value}: {rule.words}")
     if isinstance(result, TrainConfig):
-        _check_training(result)
+        check_combinations(result)
     return result
-
-
-def _check_training(config: TrainConfig) -> None:
-    trainer = config.trainer
-    for key, (neutral, fix) in UNAVAILABLE.items():
-        value = getattr(trainer, key)
-        if value not in neutral:
-            raise ValueError(f"trainer.{key}={value}: {fix}")
-    if trainer.max_steps == -1 and trainer.max_epochs in (None, -1) and trainer.max_time is None:
-        raise ValueError(
-            "trainer.max_steps=-1: without max_epochs or max_time the run would never end; give one of them"
-        )
-    for key, loss in LOSS_OPTIONS.items():
-        value = getattr(config.loss, key)
-        if value and config.loss.name != loss:
-            raise ValueError(f"loss.{key}={value}: is an option of loss={loss} alone; leave it null")
-    check_metrics_fit(config.metrics.name, config.data.name)
-    if config.data.name == "stacked_mnist" and config.data.channels != 3:
-        raise ValueError(f"data.channels={config.data.channels}: stacked_mnist has a digit in each of 3; leave it")
-    if config.metrics.name != "none":
-        for key in ("every", "num_samples"):
-            if getattr(config.metrics, key) is None:
-                raise ValueError(
-                    f"metrics.{key}=null: metrics={config.metrics.name} needs a number; or use metrics=none"
-                )
-    for key in ("every", "num_samples", "weights"):
-        value = getattr(config.metrics, key)
-        if config.metrics.name == "none" and value is not None:
-            raise ValueError(f"metrics.{key}={value}: metrics=none evaluates nothing; leave it null")
-
-
-def check_metrics_fit(metrics: str, data: str) -> None:
-    """Raise ValueError where a feature space does not know the data set: its numbers would mean nothing."""
-    known = FITTING_DATA.get(metrics.rstrip("12"), data)
-    if known != data:
-        raise ValueError(f"metrics={metrics}: knows {known}, not {data}; use metrics={space_for(data)}")
-
-
-def space_for(data: str) -> str:
-    """The feature space that knows a data set."""
-    return next(space for space, known in FITTING_DATA.items() if known == data)
 
 
 def unknown_key(key: str, schema: type) -> str:
@@ -197,12 +162,6 @@ def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, prefix: str = 
             raise ValueError(unknown_key(key, schema))
         if key in groups and isinstance(value, Mapping):
             _refuse_unknown_keys(value, schema, f"{key}.")
-
-
-def _select(config: Any, key: str) -> Any:
-    for name in key.split("."):
-        config = getattr(config, name, None)
-    return config
 
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}

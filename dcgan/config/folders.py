@@ -62,10 +62,19 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
         for leaf in _leaves(typed, "" if key == "experiment" else key):
             now, then = OmegaConf.select(typed, leaf), OmegaConf.select(run, leaf)
             if FREE_ON_RESUME.fullmatch(leaf):
+                if leaf in ("trainer.max_steps", "trainer.max_epochs") and now != then and _ends_at_zero(run):
+                    raise ValueError(
+                        f"{leaf}={now}: the learning rate of {typed.resume} falls until {then} "
+                        f"(optimizer.schedule={run.optimizer.schedule}); leave it, or start a new run"
+                    )
                 OmegaConf.update(run, leaf, now, force_add=True)
             elif now != then and (leaf, now) != ("trainer.precision", "auto"):  # which the run has resolved already
                 raise ValueError(f"{leaf}={now}: the run {typed.resume} has {then}; leave it, or start a new run")
     return run
+
+
+def _ends_at_zero(run: DictConfig) -> bool:
+    return bool(OmegaConf.select(run, "optimizer.schedule", default="constant") != "constant")
 
 
 def _leaves(config: DictConfig, key: str) -> Iterator[str]:

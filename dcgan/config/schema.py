@@ -1,7 +1,10 @@
-"""The keys of a configuration and their types, as dataclasses. What they mean is said where they are set, in conf/."""
+"""The keys of a configuration and their types, as dataclasses. What they mean is said where they are set, in conf/.
+
+Keys that came later have defaults, so that the checkpoints of older runs still load.
+"""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -12,33 +15,82 @@ class EMAConfig:
 
 
 @dataclass
+class GeneratorConfig:
+    norm: str | None = "batch"
+    conditioning: str | None = None
+
+
+@dataclass
+class DiscriminatorConfig:
+    norm: str | None = "batch"
+    conditioning: str | None = None
+    dropout: float | None = 0.0
+    minibatch_stddev: bool | None = False
+    pack: int | None = 1
+
+
+@dataclass
 class ModelConfig:
     name: str
     width: int
     depth: int | None
     latent_dim: int
+    dense_units: int | None = None
+    norm: str | None = "batch"
+    upsample: str | None = "transposed"
+    init: str | None = "normal"
+    conditional: bool = False
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
 
 @dataclass
 class LossConfig:
     name: str
     label_smoothing: float | None = None
+    label_flipping: float | None = None
     weight_clip: float | None = None
+
+
+@dataclass
+class PenaltyConfig:
+    name: str = "none"
+    gamma: float | None = None
+    every: int | None = None
+
+
+@dataclass
+class AugmentConfig:
+    name: str = "none"
+    translation: float | None = None
+    cutout: float | None = None
+    brightness: float | None = None
+    std: float | None = None
+    decay_steps: int | None = None
+    consistency: float | None = None
 
 
 @dataclass
 class NetworkOptimizerConfig:
     name: str
     lr: float
-    betas: list[float]
+    betas: list[float] | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    clip: float | None = None
 
 
 @dataclass
 class OptimizerConfig:
     lr: float
-    betas: list[float]
     generator: NetworkOptimizerConfig
     discriminator: NetworkOptimizerConfig
+    betas: list[float] | None = None
+    momentum: float | None = None
+    weight_decay: float | None = None
+    clip: float | None = None
+    schedule: str = "constant"
+    warmup: int = 0
 
 
 @dataclass
@@ -142,6 +194,8 @@ class TrainConfig:
     trainer: TrainerConfig
     logger: LoggerConfig
     resume: str | None
+    penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
 
 
 @dataclass
@@ -176,6 +230,7 @@ class GenerateConfig:
     checkpoint: str
     n: int
     seed: int
+    label: int | None
     format: str
     out: str | None
     overwrite: bool
@@ -192,8 +247,8 @@ SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig, "g
 def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
     """The dotted names of all keys of a schema, inner ones included."""
     hints = get_type_hints(schema)
-    for field in fields(schema):
-        yield prefix + field.name
-        for kind in (hints[field.name], *get_args(hints[field.name])):
+    for key in fields(schema):
+        yield prefix + key.name
+        for kind in (hints[key.name], *get_args(hints[key.name])):
             if is_dataclass(kind):
-                yield from known_keys(kind, f"{prefix}{field.name}.")  # type: ignore[arg-type]
+                yield from known_keys(kind, f"{prefix}{key.name}.")  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ To add a model: a file with a ``build`` like dcgan.py's, its line in ``MODELS``,
 
 from collections.abc import Mapping
 
-from dcgan.models import dcgan, mlp
+from dcgan.models import dcgan, mlp, resnet
 from dcgan.models.base import Builder
 
-MODELS: Mapping[str, Builder] = {"dcgan": dcgan.build, "mlp": mlp.build}
+MODELS: Mapping[str, Builder] = {"dcgan": dcgan.build, "mlp": mlp.build, "resnet": resnet.build}

@@ -1,6 +1,7 @@
 """What every model of this package agrees on."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
@@ -8,21 +9,24 @@ from torch import Tensor, nn
 class Verdict(NamedTuple):
     """What a discriminator says of N images. ``sigmoid(logits)`` is the probability of being real."""
 
-    logits: Tensor  # (N,)
+    logits: Tensor  # (N,), or one for each pack of images
     classes: Tensor | None = None  # (N, num_classes), auxiliary classifier only
 
 
 class Generator(nn.Module):
-    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1]."""
+    """Latents (N, latent_dim) -> images (N, C, H, W) in [-1, 1].
 
-    num_classes = 0  # unconditional
+    Args:
+        num_classes: how many labels it draws images of; 0: it takes none.
+    """
 
-    def __init__(self, *, latent_dim: int) -> None:
+    def __init__(self, *, latent_dim: int, num_classes: int = 0) -> None:
         super().__init__()
         self.latent_dim = latent_dim
+        self.num_classes = num_classes
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Draw one image per latent."""
+        """Draw one image per latent, of the class that labels (N,) say."""
         raise NotImplementedError
 
 
@@ -34,15 +38,10 @@ class Discriminator(nn.Module):
         raise NotImplementedError
 
 
-class Builder(Protocol):
-    """Makes a generator and the discriminator it is trained against.
+Builder = Callable[..., tuple[Generator, Discriminator]]
+"""Makes a generator and the discriminator it is trained against.
 
-    Raises:
-        ValueError: the arguments describe no network; the message names the argument and what it may be.
-    """
-
-    def __call__(
-        self, *, width: int, depth: int | None, latent_dim: int, channels: int, resolution: int
-    ) -> tuple[Generator, Discriminator]:
-        """The pair."""
-        ...
+It is given, by name, those keys of the model's configuration that it has arguments for (``model.discriminator.norm`` as
+``discriminator_norm``), and ``channels``, ``resolution`` and, if it has an argument for it, ``num_classes``. It raises
+ValueError where they describe no network; the message names the key and what it may be.
+"""

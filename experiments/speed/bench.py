@@ -29,7 +29,7 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from dcgan import runs
+from dcgan import build, runs
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.module import StepSampler
@@ -43,7 +43,7 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
     """The loop of the tutorials: float32, default layout, a DataLoader over torchvision's MNIST and its transforms."""
-    gan = runs.build_gan(config)
+    gan = build.build_gan(config)
     generator = gan.generator.to(memory_format=torch.contiguous_format)
     discriminator = gan.discriminator.to(memory_format=torch.contiguous_format)
     g_optimizer, d_optimizer = (
@@ -78,7 +78,7 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
 def bare_loop(run: runs.Run) -> Iterator[None]:
     """What ``GAN.training_step`` computes, with this package's data and noise, and nothing around it."""
     config = run.config
-    gan = runs.build_gan(config)
+    gan = build.build_gan(config)
     d_optimizer, g_optimizer = gan.configure_optimizers()
     train = run.data.split("train")
     autocast = config.trainer.precision == "bf16-mixed"

@@ -1,0 +1,103 @@
+"""What the networks are put together from."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+KERNEL: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}  # halves or doubles the resolution exactly
+UPSAMPLINGS = ("transposed", "nearest", "pixel_shuffle")
+INITS = ("default", "normal", "orthogonal", "kaiming")
+
+
+def upsample(kind: str, inputs: int, outputs: int, *, bias: bool = True) -> list[nn.Module]:
+    """Layers that double the resolution, (N, inputs, H, W) -> (N, outputs, 2 H, 2 W).
+
+    Args:
+        kind: ``transposed`` convolution (Radford et al. 2016); ``nearest`` neighbour, then a convolution (Odena et al.
+            2016, against checkerboards); ``pixel_shuffle`` of a convolution's channels (Shi et al. 2016).
+    """
+    if kind == "transposed":
+        return [nn.ConvTranspose2d(inputs, outputs, bias=bias, **KERNEL)]
+    if kind == "nearest":
+        return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
+    assert kind == "pixel_shuffle"
+    return [nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=bias), nn.PixelShuffle(2)]
+
+
+class Flatten(nn.Flatten):
+    """Hands its gradient back in the layout that its input came in.
+
+    A dense layer's gradient comes back in the default layout; beside channels-last activations the layer before takes
+    2.3 ms for it instead of 0.3 (128 images of 128 x 7 x 7, bfloat16, two cores).
+    """
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C * H * W)."""
+        if images.requires_grad and images.is_contiguous(memory_format=torch.channels_last):
+            images.register_hook(_to_channels_last)
+        return super().forward(images)
+
+
+def _to_channels_last(gradient: Tensor) -> Tensor:
+    return gradient.contiguous(memory_format=torch.channels_last)
+
+
+class MinibatchStddev(nn.Module):
+    """One more channel: how far the features spread over the batch, on average (Karras et al. 2018, section 3)."""
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, C + 1, ...)."""
+        spread = features.float().var(0, unbiased=False).add(1e-8).sqrt().mean().to(features.dtype)
+        return torch.cat([features, spread.expand_as(features[:, :1])], 1)
+
+
+def initialise(network: nn.Module, kind: str) -> None:
+    """Draw the weights of convolutions and dense layers anew.
+
+    Args:
+        kind: ``default``: torch's own stay; ``normal``: as Radford et al. 2016; ``orthogonal`` (Saxe et al. 2014);
+            ``kaiming``: normal, for LeakyReLU(0.2) (He et al. 2015). All but the first set biases to 0.
+    """
+    if kind == "normal":
+        network.apply(init_normal)
+        return
+    for layer in network.modules():
+        if kind != "default" and isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            if kind == "orthogonal":
+                nn.init.orthogonal_(layer.weight)
+            else:
+                assert kind == "kaiming"
+                nn.init.kaiming_normal_(layer.weight, a=0.2)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def init_normal(layer: nn.Module) -> None:
+    """Weights ~ N(0, 0.02), batch norm gains ~ N(1, 0.02), biases 0 (Radford et al. 2016, section 4)."""
+    if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+        nn.init.normal_(layer.weight, 0.0, 0.02)
+    elif isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) and layer.affine:
+        nn.init.normal_(layer.weight, 1.0, 0.02)
+    if isinstance(getattr(layer, "bias", None), nn.Parameter):
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+
+def resolve_depth(depth: int | None, *, resolution: int) -> int:
+    """How often the resolution is halved; ``None``: as ``default_depth`` says.
+
+    Raises:
+        ValueError: the resolution cannot be halved so often.
+    """
+    depth = default_depth(resolution) if depth is None else depth
+    if resolution % 2**depth:
+        raise ValueError(f"data.resolution={resolution}: with model.depth={depth} it must be a multiple of {2**depth}")
+    return depth
+
+
+def default_depth(resolution: int) -> int:
+    """Halve while the map stays even and at least 4 wide, and twice in any case: 28 -> 7, 32 -> 4, 64 -> 4."""
+    depth = 2
+    while resolution % 2 ** (depth + 1) == 0 and resolution // 2 ** (depth + 1) >= 4:
+        depth += 1
+    return depth

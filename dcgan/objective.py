@@ -1,0 +1,118 @@
+"""What each network minimises in one of its updates: the adversarial loss and what is added to it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from dcgan.augment import Augment
+from dcgan.latents import Draws
+from dcgan.losses import Loss
+from dcgan.models.base import Discriminator, Verdict
+from dcgan.penalties import Penalty
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The scalar to minimise, what it is made of, and the float32 logits (N,) that led to it."""
+
+    loss: Tensor  # adversarial
+    real: Tensor
+    fake: Tensor
+    terms: Mapping[str, Tensor] = field(default_factory=dict)  # added to it, by name, as weighted
+    class_accuracy: Tensor | None = None  # of an auxiliary classifier on generated images
+
+    @property
+    def total(self) -> Tensor:
+        """The sum."""
+        return sum(self.terms.values(), self.loss)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """The adversarial loss, and everything optional about it.
+
+    Args:
+        label_flipping: share of the pairs of a real and a fake image whose labels are exchanged for the discriminator.
+        gamma: factor of ``penalty``.
+        penalty_every: the penalty is added every so many generator steps, as many times as large (Karras et al. 2020,
+            StyleGAN2, "lazy regularization").
+        augment: what the discriminator sees instead of the images themselves.
+        consistency: factor of the squared difference between the logits of an image and of its augmentation, real and
+            fake (Zhao et al. 2021, "Improved consistency regularization for GANs", balanced).
+    """
+
+    loss: Loss
+    label_flipping: float = 0.0
+    penalty: Penalty | None = None
+    gamma: float = 0.0
+    penalty_every: int = 1
+    augment: Augment | None = None
+    consistency: float = 0.0
+
+    def discriminator(
+        self,
+        discriminator: Discriminator,
+        *,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None,
+        draws: Draws,
+        step: int,
+    ) -> Outcome:
+        """Of images (N, C, H, W), the fake ones without a graph; labels (N,) are those of both."""
+        seen_real, seen_fake = (self._augmented(images, draws=draws, step=step) for images in (real, fake))
+        real_verdict, fake_verdict = discriminator(seen_real, labels), discriminator(seen_fake, labels)
+        real_logits, fake_logits = real_verdict.logits.float(), fake_verdict.logits.float()
+        loss = self.loss.discriminator(**self._flipped(real=real_logits, fake=fake_logits, draws=draws))
+        terms = {}
+        if labels is not None and real_verdict.classes is not None:
+            terms["classes"] = _class_loss(real_verdict, labels) + _class_loss(fake_verdict, labels)
+        if self.penalty is not None and (step + 1) % self.penalty_every == 0:
+            penalty = self.penalty(discriminator, real=seen_real, fake=seen_fake, labels=labels, draws=draws)
+            terms["penalty"] = self.gamma * self.penalty_every * penalty
+        if self.consistency:
+            plain = [discriminator(images, labels).logits.float() for images in (real, fake)]
+            differences = F.mse_loss(real_logits, plain[0]) + F.mse_loss(fake_logits, plain[1])
+            terms["consistency"] = self.consistency * differences
+        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms)
+
+    def generator(
+        self,
+        discriminator: Discriminator,
+        *,
+        real: Tensor,
+        fake: Tensor,
+        labels: Tensor | None,
+        draws: Draws,
+        step: int,
+    ) -> Outcome:
+        """Of images (N, C, H, W), the fake ones with the generator's graph; labels (N,) are those of both."""
+        verdict = discriminator(self._augmented(fake, draws=draws, step=step), labels)
+        fake_logits = verdict.logits.float()
+        real_logits = fake_logits[:0]
+        if self.loss.relativistic:
+            real_logits = discriminator(self._augmented(real, draws=draws, step=step), labels).logits.float()
+        loss = self.loss.generator(real=real_logits, fake=fake_logits)
+        if labels is None or verdict.classes is None:
+            return Outcome(loss, real=real_logits, fake=fake_logits)
+        right = (verdict.classes.argmax(1) == labels).float().mean()
+        terms = {"classes": _class_loss(verdict, labels)}
+        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, class_accuracy=right)
+
+    def _augmented(self, images: Tensor, *, draws: Draws, step: int) -> Tensor:
+        return images if self.augment is None else self.augment(images, draws=draws, step=step)
+
+    def _flipped(self, *, real: Tensor, fake: Tensor, draws: Draws) -> dict[str, Tensor]:
+        if not self.label_flipping:
+            return {"real": real, "fake": fake}
+        flip = draws.uniform(len(real)) < self.label_flipping
+        return {"real": torch.where(flip, fake, real), "fake": torch.where(flip, real, fake)}
+
+
+def _class_loss(verdict: Verdict, labels: Tensor) -> Tensor:
+    """The other half of AC-GAN's objective (Odena et al. 2017, eq. 2)."""
+    assert verdict.classes is not None
+    return F.cross_entropy(verdict.classes.float(), labels)
