@@ -107,12 +107,7 @@ class GAN(LightningModule):
                 last = i == self.d_steps
                 with torch.set_grad_enabled(last):
                     fake = self.generator(noise, label)
-                given: dict[str, Any] = {
-                    "real": real,
-                    "labels": label,
-                    "draws": draws,
-                    "observed": observed if last else None,
-                }
+                given: dict[str, Any] = {"real": real, "labels": label, "draws": draws}
                 self.update_discriminator(fake=fake.detach(), observed=observed if last else None, **given)
             self.update_generator(fake=fake, observed=observed, **given)
         self.ema.update(self.generator, num_images=len(images) * self.trainer.world_size)

@@ -50,7 +50,7 @@ def measure(recipe: str, seed: int) -> dict[str, object]:
         "command": f"python -m dcgan.train {' '.join(words)}",
         "metric": records[-1]["metric"],
         "curve": [[record["step"], round(record["value"], 2)] for record in records],
-        "modes": records[-1]["modes"],
+        "modes": records[-1]["measures"]["modes"]["value"],
         "process_wall_seconds": round(wall, 1),
         "process_cpu_seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
         "git_commit": provenance["git_commit"],
