@@ -1,6 +1,6 @@
 """What is added to the discriminator's loss so that its gradient with respect to images stays in bounds.
 
-All are computed in float32 and can be differentiated twice. ``gamma`` is each paper's own factor. Names: ``real`` and
+All are computed in float32 at least and can be differentiated twice. ``gamma`` is each paper's own factor. Names: ``real`` and
 ``fake`` are images (N, C, H, W), gradients are taken of each logit with respect to the images it judges.
 """
 
@@ -56,7 +56,7 @@ def _slope_of_one(discriminator: Discriminator, images: Tensor, labels: Tensor |
 def gradients(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> Tensor:
     """The gradient of each logit (N,) with respect to what it judges, flat (N, D), itself differentiable."""
     with torch.autocast(images.device.type, enabled=False):
-        images = images.detach().float().requires_grad_()
+        images = images.detach().to(torch.promote_types(images.dtype, torch.float32)).requires_grad_()
         logits = discriminator(images, labels).logits
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.reshape(len(logits), -1)  # of a pack of images, all at once

@@ -34,7 +34,7 @@ cli("train", main)
 
 
 def measure(recipe: str, seed: int) -> dict[str, object]:
-    words = [f"experiment={recipe.split()[0]}", f"seed={seed}", *SHORT]
+    words = [f"experiment={recipe.split(maxsplit=1)[0]}", f"seed={seed}", *SHORT]
     program = ["-c", FLIPPED] if recipe == CONTROL else ["-m", "dcgan.train"]
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     command = [sys.executable, *program, *words]
