@@ -1,7 +1,7 @@
 """What is added to the discriminator's loss so that its gradient with respect to images stays in bounds.
 
-All are computed in float32 at least and can be differentiated twice. ``gamma`` is each paper's own factor. Names: ``real`` and
-``fake`` are images (N, C, H, W), gradients are taken of each logit with respect to the images it judges.
+All are computed in float32 at least and can be differentiated twice. ``gamma`` is each paper's own factor. ``real`` and
+``fake`` are images (N, C, H, W); gradients are taken of each logit with respect to the images it judges.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,71 +1,160 @@
-import inspect
-from dataclasses import fields
+"""Every model of conf/model at every data shape, conditional or not, and every part they are put together from."""
 
 import pytest
 import torch
-from conftest import options
-from torch import nn
+from conftest import composed, config, options
+from torch import Tensor, nn
 
-from dcgan.config.schema import ModelConfig
+from dcgan.build import build_networks
+from dcgan.config.check import check
+from dcgan.config.schema import TrainConfig
 from dcgan.losses import NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Discriminator, Generator
-from dcgan.models.dcgan import default_depth
+from dcgan.models.layers import MinibatchStddev, default_depth, initialise, upsample
+from dcgan.models.norms import ConditionalNorm, norm
+from dcgan.models.packing import Packed
 
 SHAPES = [(1, 28), (3, 28), (1, 32), (3, 32), (1, 64), (3, 64), (1, 36)]
+LABELS = torch.tensor([3, 1, 4, 1, 5, 9, 2, 6])
+VARIANTS = [
+    *([f"model.norm={kind}"] for kind in ("batch", "layer", "group", "none")),
+    ["model.discriminator.norm=spectral"],
+    *([f"model.init={kind}"] for kind in ("default", "normal", "orthogonal", "kaiming")),
+    *(["model.conditional=true", f"model.generator.conditioning={kind}"] for kind in ("concat", "norm")),
+    *(
+        ["model.conditional=true", f"model.discriminator.conditioning={kind}", f"model.discriminator.norm={norm}"]
+        for kind in ("projection", "concat", "auxiliary")
+        for norm in ("none", "spectral")
+    ),
+    ["model.discriminator.pack=2"],
+    ["model.discriminator.minibatch_stddev=true"],
+    ["model.discriminator.dropout=0.3"],
+]
+SAMPLING = [["model.upsample=transposed"], ["model.upsample=nearest"], ["model.upsample=pixel_shuffle"]]
+OF_ONE = [
+    *(("dcgan", words) for words in [*SAMPLING, ["model.dense_units=12"]]),
+    *(("resnet", words) for words in SAMPLING),
+    *((name, ["model.conditional=true", "model.generator.conditioning=norm", f"model.norm={kind}"])
+      for name in options("model") for kind in ("layer", "group")),
+]  # fmt: skip
 
 
-def build(name: str, channels: int, resolution: int) -> tuple[Generator, Discriminator]:
-    torch.manual_seed(0)
-    return MODELS[name](width=4, depth=None, latent_dim=10, channels=channels, resolution=resolution)
+def build(name: str, *words: str, channels: int = 1, resolution: int = 28) -> tuple[Generator, Discriminator]:
+    shape = [f"data.channels={channels}", f"data.resolution={resolution}"]
+    width = "model.width=8" if "model.norm=group" in words else "model.width=4"
+    return build_networks(config(f"model={name}", width, "model.latent_dim=10", *shape, *words))
+
+
+def latents(generator: Generator, n: int = 8) -> tuple[Tensor, Tensor | None]:
+    noise = torch.randn(n, generator.latent_dim, generator=torch.Generator().manual_seed(1))
+    return noise, LABELS[:n] if generator.num_classes else None
+
+
+def assert_draws_and_judges(generator: Generator, discriminator: Discriminator, channels: int, resolution: int) -> None:
+    noise, labels = latents(generator)
+    images = generator(noise, labels)
+    assert images.shape == (8, channels, resolution, resolution)
+    assert images.abs().max() <= 1
+    assert images.std() > 0
+    verdict = discriminator(images, labels)
+    assert verdict.logits.shape == (8 // getattr(discriminator, "pack", 1),)
+    if verdict.classes is not None:
+        assert verdict.classes.shape == (8, generator.num_classes)
+
+
+def assert_gradients_reach_everything(generator: Generator, discriminator: Discriminator) -> None:
+    with torch.no_grad():  # some layers begin at 0, on purpose
+        for network in (generator, discriminator):
+            for parameter in network.parameters():
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    noise, labels = latents(generator)
+    verdict = discriminator(generator(noise, labels), labels)
+    loss = NonSaturating().generator(real=torch.empty(0), fake=verdict.logits)
+    if verdict.classes is not None:
+        loss = loss + nn.functional.cross_entropy(verdict.classes, LABELS)
+    loss.backward()
+    for network in (generator, discriminator):
+        for key, parameter in network.named_parameters():
+            assert parameter.grad is not None, key
+            assert parameter.grad.isfinite().all(), key
+            assert parameter.grad.abs().sum() > 0, key
+
+
+def assert_an_image_does_not_depend_on_its_batch(generator: Generator, discriminator: Discriminator | None) -> None:
+    generator.eval()
+    noise, labels = latents(generator)
+    images = generator(noise, labels)
+    third = None if labels is None else labels[2:3]
+    torch.testing.assert_close(generator(noise[2:3], third)[0], images[2], rtol=1e-4, atol=1e-6)
+    if discriminator is not None:
+        discriminator.eval()
+        alone, together = discriminator(images[2:3], third).logits[0], discriminator(images, labels).logits[2]
+        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-6)
+
+
+def assert_labels_matter(generator: Generator, discriminator: Discriminator) -> None:
+    for network in (generator, discriminator):
+        network.eval()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    noise, labels = latents(generator)
+    assert labels is not None
+    images = generator(noise, labels)
+    assert not torch.equal(images, generator(noise, (labels + 1) % 10))
+    one, other = discriminator(images, labels), discriminator(images, (labels + 1) % 10)
+    assert (one.classes is not None) == torch.equal(one.logits, other.logits)  # an auxiliary classifier asks for none
 
 
 def test_every_model_has_its_option() -> None:
     assert options("model") == sorted(MODELS)
 
 
+@pytest.mark.parametrize("conditional", [False, True])
 @pytest.mark.parametrize(("channels", "resolution"), SHAPES)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", options("model"))
 class TestEveryModelAtEveryShape:
-    def test_shapes_and_range(self, name: str, channels: int, resolution: int) -> None:
-        generator, discriminator = build(name, channels, resolution)
-        images = generator(torch.randn(5, generator.latent_dim))
-        assert images.shape == (5, channels, resolution, resolution)
-        assert images.abs().max() <= 1
-        verdict = discriminator(images)
-        assert verdict.logits.shape == (5,)
-        assert verdict.classes is None
+    def test_shapes_and_range(self, name: str, channels: int, resolution: int, conditional: bool) -> None:
+        pair = build(name, f"model.conditional={conditional}", channels=channels, resolution=resolution)
+        assert pair[0].num_classes == (10 if conditional else 0)
+        assert_draws_and_judges(*pair, channels, resolution)
 
-    def test_gradients_reach_every_parameter(self, name: str, channels: int, resolution: int) -> None:
-        generator, discriminator = build(name, channels, resolution)
-        fake = generator(torch.randn(8, generator.latent_dim))
-        NonSaturating().generator(real=torch.empty(0), fake=discriminator(fake).logits).backward()
-        for network in (generator, discriminator):
-            for key, parameter in network.named_parameters():
-                assert parameter.grad is not None, key
-                assert parameter.grad.abs().sum() > 0, key
+    def test_gradients_reach_every_parameter(
+        self, name: str, channels: int, resolution: int, conditional: bool
+    ) -> None:
+        words = f"model.conditional={conditional}"
+        assert_gradients_reach_everything(*build(name, words, channels=channels, resolution=resolution))
 
     def test_in_eval_mode_an_image_does_not_depend_on_its_batch(
-        self, name: str, channels: int, resolution: int
+        self, name: str, channels: int, resolution: int, conditional: bool
     ) -> None:
-        generator, discriminator = build(name, channels, resolution)
-        generator.eval(), discriminator.eval()
-        latents = torch.randn(6, generator.latent_dim)
-        images = generator(latents)
-        torch.testing.assert_close(generator(latents[2:3])[0], images[2], rtol=1e-4, atol=1e-6)
-        alone, together = discriminator(images[2:3]).logits[0], discriminator(images).logits[2]
-        torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-6)
+        words = f"model.conditional={conditional}"
+        assert_an_image_does_not_depend_on_its_batch(*build(name, words, channels=channels, resolution=resolution))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [*((name, words) for name in options("model") for words in VARIANTS), *OF_ONE], ids=str
+)
+def test_every_variant(name: str, words: list[str]) -> None:
+    assert_draws_and_judges(*build(name, *words), 1, 28)
+    assert_gradients_reach_everything(*build(name, *words))
+    generator, discriminator = build(name, *words)
+    mixes = any("pack" in word or "minibatch" in word for word in words)  # what these are for
+    assert_an_image_does_not_depend_on_its_batch(generator, None if mixes else discriminator)
+    if "model.conditional=true" in words:
+        assert_labels_matter(*build(name, *words))
 
 
 def test_dcgan_is_built_as_described() -> None:
-    generator, discriminator = MODELS["dcgan"](width=64, depth=None, latent_dim=100, channels=1, resolution=28)
+    generator, discriminator = build_networks(check(composed("model=dcgan"), TrainConfig))
     kinds = [type(layer).__name__ for layer in generator.body]
     assert kinds == [
         *("Linear", "BatchNorm1d", "ReLU", "Unflatten"),
         *("ConvTranspose2d", "BatchNorm2d", "ReLU", "ConvTranspose2d", "Tanh"),
     ]
     kinds = [type(layer).__name__ for layer in discriminator.body]
-    assert kinds == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Flatten", "Linear"]
+    assert kinds == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Flatten"]
     convolutions = [layer for layer in discriminator.body if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in convolutions] == [64, 128]
     for layer in (*generator.body, *discriminator.body):
@@ -73,17 +162,159 @@ def test_dcgan_is_built_as_described() -> None:
             assert layer.weight.std().item() == pytest.approx(0.02, rel=0.1)
 
 
+def test_infogan_lucic_is_the_network_of_the_paper() -> None:
+    """Chen et al. 2016, table 1: 1024, 7 x 7 x 128, 64 against 64, 128, 1024, all with batch norm but the first."""
+    generator, discriminator = build_networks(check(composed("experiment=infogan_lucic"), TrainConfig))
+
+    def shapes(network: nn.Module) -> list[tuple[int, ...]]:
+        kinds = nn.Linear | nn.Conv2d | nn.ConvTranspose2d
+        return [tuple(layer.weight.shape) for layer in network.modules() if isinstance(layer, kinds)]
+
+    assert shapes(generator) == [(1024, 64), (7 * 7 * 128, 1024), (128, 64, 4, 4), (64, 1, 4, 4)]
+    assert shapes(discriminator) == [(64, 1, 4, 4), (128, 64, 4, 4), (1024, 7 * 7 * 128), (1, 1024)]
+
+
 @pytest.mark.parametrize(("resolution", "depth"), [(28, 2), (32, 3), (64, 4), (36, 2), (48, 3), (4, 2)])
 def test_depth_follows_from_the_resolution(resolution: int, depth: int) -> None:
     assert default_depth(resolution) == depth
 
 
-def test_a_depth_that_the_resolution_cannot_carry_is_refused() -> None:
+@pytest.mark.parametrize("name", ["dcgan", "resnet"])
+def test_a_depth_that_the_resolution_cannot_carry_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match=r"data.resolution=28: with model.depth=3 it must be a multiple of 8"):
-        MODELS["dcgan"](width=4, depth=3, latent_dim=10, channels=1, resolution=28)
+        build(name, "model.depth=3")
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_every_key_of_the_group_reaches_the_model(name: str) -> None:
-    given = {field.name for field in fields(ModelConfig)} - {"name"}
-    assert given | {"channels", "resolution"} == set(inspect.signature(MODELS[name]).parameters)
+# --- parts
+
+
+@pytest.mark.parametrize("kind", ["batch", "layer", "group"])
+@pytest.mark.parametrize("dense", [False, True])
+def test_conditional_normalisation_starts_as_the_plain_one(kind: str, dense: bool) -> None:
+    features = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    features = features if dense else features[:, :, None, None] * torch.rand(8, 16, 5, 5)
+    (plain,), (conditional,) = norm(kind, 16, dense=dense), norm(kind, 16, dense=dense, num_classes=10)
+    assert isinstance(conditional, ConditionalNorm)
+    torch.testing.assert_close(conditional(features, LABELS), plain(features))
+    with torch.no_grad():
+        conditional.gain.weight[1] = 2
+        conditional.bias.weight[1] = 3
+    changed, before = conditional(features, LABELS), plain(features)
+    torch.testing.assert_close(changed[LABELS == 1], 2 * before[LABELS == 1] + 3)
+    torch.testing.assert_close(changed[LABELS != 1], before[LABELS != 1])
+
+
+def test_a_group_never_normalises_its_few_values_away() -> None:
+    for channels in (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 100):
+        (layer,) = norm("group", channels, dense=True)
+        assert isinstance(layer, nn.GroupNorm)
+        assert layer.num_groups == 1 or channels // layer.num_groups >= 4
+    assert norm("group", 64)[0].num_groups == 8
+
+
+@pytest.mark.parametrize("kind", ["transposed", "nearest", "pixel_shuffle"])
+def test_upsampling_doubles_the_resolution(kind: str) -> None:
+    layers = nn.Sequential(*upsample(kind, 6, 4, bias=False))
+    assert layers(torch.randn(2, 6, 7, 7)).shape == (2, 4, 14, 14)
+    assert all(not name.endswith("bias") for name, _ in layers.named_parameters())
+
+
+def test_initialisations_are_what_they_are_called() -> None:
+    def drawn(kind: str) -> Tensor:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(16, 64, 3), nn.Linear(4, 4))
+        initialise(network, kind)
+        assert kind == "default" or not network[0].bias.any()
+        return network[0].weight.detach().flatten(1)
+
+    torch.testing.assert_close(drawn("orthogonal") @ drawn("orthogonal").T, torch.eye(64), atol=1e-5, rtol=0)
+    assert drawn("normal").std().item() == pytest.approx(0.02, rel=0.05)
+    assert drawn("kaiming").std().item() == pytest.approx((2 / (1 + 0.2**2) / (16 * 9)) ** 0.5, rel=0.05)
+    default = drawn("default")
+    torch.manual_seed(0)
+    assert torch.equal(default, nn.Conv2d(16, 64, 3).weight.detach().flatten(1))
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_spectral_normalisation_bounds_every_weight_matrix(name: str) -> None:
+    words = ["model.discriminator.norm=spectral", "model.conditional=true"]
+    _, discriminator = build(name, *words)
+    for _ in range(30):
+        discriminator(torch.rand(8, 1, 28, 28), LABELS)
+    layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding)]
+    assert len(layers) > 3
+    for layer in layers:
+        largest = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]
+        assert largest.item() == pytest.approx(1, rel=0.05)
+
+
+def test_residual_blocks_without_norm_start_as_their_shortcut() -> None:
+    generator, discriminator = build("resnet", "model.norm=none", "model.discriminator.norm=none")
+    features = torch.randn(2, 4, 7, 7)
+    block = generator.blocks[0]
+    torch.testing.assert_close(block(features, None), block.shortcut(features))
+    torch.testing.assert_close(discriminator.body[1](features), discriminator.body[1].shortcut(features))
+    assert not any("norm" in type(layer).__name__.lower() for layer in discriminator.modules())
+
+
+def test_a_pack_is_images_side_by_side_as_channels() -> None:
+    class Recording(Discriminator):
+        def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+            return images
+
+    images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 3, 2, 2)
+    packs = Packed(Recording(), 2)(images)
+    assert packs.shape == (2, 6, 2, 2)
+    assert packs[:, :, 0, 0].tolist() == [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]]
+
+
+def test_minibatch_stddev_tells_a_batch_without_variety() -> None:
+    varied = torch.randn(16, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    features = MinibatchStddev()(varied)
+    assert features.shape == (16, 4, 5, 5)
+    assert torch.equal(features[:, :3], varied)
+    assert features[:, 3].unique().item() == pytest.approx(varied.std(0, unbiased=False).mean().item(), rel=1e-5)
+    assert MinibatchStddev()(varied[:1].expand(16, -1, -1, -1))[:, 3].max() < 1e-3
+
+
+# --- what reaches a model
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["model=mlp", "model.upsample=nearest"], "model.upsample=nearest: model=mlp has no use for it; leave it null"),
+        (["model=mlp", "model.dense_units=5"], "model.dense_units=5: model=mlp has no use for it"),
+        (["model.upsample=null"], "model.upsample=null: model=dcgan needs a value"),
+        (["model.discriminator.dropout=null"], "model.discriminator.dropout=null: model=dcgan needs a value"),
+        (["model.norm=null"], "model.generator.norm=null: model=dcgan needs a value"),
+    ],
+)
+def test_a_key_that_a_model_ignores_or_needs(words: list[str], line: str) -> None:
+    with pytest.raises(ValueError) as error:  # noqa: PT011
+        build_networks(config(*words))
+    assert str(error.value).startswith(line)
+
+
+def test_a_model_that_takes_few_arguments_is_given_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    def small(*, width: int, depth: int | None, latent_dim: int, channels: int, resolution: int) -> None:
+        return None
+
+    monkeypatch.setitem(MODELS, "small", small)
+    off = ["model.norm=null", "model.upsample=null", "model.init=null"]
+    assert build_networks(config("model.name=small", *off)) is None
+    with pytest.raises(ValueError, match="model.init=normal: model=small has no use for it"):
+        build_networks(config("model.name=small", *off[:2]))
+    with pytest.raises(ValueError, match="model.conditional=true: model=small takes no labels"):
+        build_networks(config("model.name=small", *off, "model.conditional=true"))
+
+
+def test_labels_are_needed_for_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(__import__("dcgan.build").build.NUM_CLASSES, "mnist")
+    with pytest.raises(ValueError, match="model.conditional=true: data=mnist has no labels; leave it false"):
+        build_networks(config("model.conditional=true"))
+
+
+def test_an_unconditional_model_has_no_more_weights_than_before() -> None:
+    names = {name for network in build("dcgan") for name, _ in network.named_parameters()}
+    assert not any("embedding" in name or "classes" in name for name in names)
