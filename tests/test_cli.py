@@ -124,23 +124,97 @@ def test_generate_needs_no_data_and_draws_the_same_in_every_format(
     assert not list(workdir.rglob(".generate-*"))
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        *([f"loss={name}"] for name in options("loss")),
-        ["loss.label_smoothing=0.1"],
-        ["loss=wasserstein", "loss.weight_clip=0.01"],
-    ],
-)
-def test_every_objective_takes_two_steps_and_moves_both_networks(
+COMPANIONS = {"penalty=wgan_gp": ["model.discriminator.norm=layer"]}
+CONDITIONAL = "model.conditional=true"
+AXES = [
+    *(
+        [f"{group}={name}", *COMPANIONS.get(f"{group}={name}", [])]
+        for group in ("loss", "penalty", "augment", "model", "optimizer")
+        for name in options(group)
+    ),
+    ["loss.label_smoothing=0.1"],
+    ["loss.label_flipping=0.2"],
+    ["loss=wasserstein", "loss.weight_clip=0.01"],
+    ["penalty=r1", "penalty.every=2", "trainer.precision=bf16-mixed"],
+    ["augment=diffaugment", "augment.consistency=1"],
+    *([f"model.norm={kind}"] for kind in ("layer", "group", "none")),
+    ["model.discriminator.norm=spectral"],
+    *([f"model.upsample={kind}"] for kind in ("nearest", "pixel_shuffle")),
+    *([f"model.init={kind}"] for kind in ("default", "orthogonal", "kaiming")),
+    ["model.dense_units=8"],
+    ["model.discriminator.dropout=0.3"],
+    ["model.discriminator.minibatch_stddev=true"],
+    ["model.discriminator.pack=2"],
+    *([CONDITIONAL, f"model.generator.conditioning={kind}"] for kind in ("concat", "norm")),
+    *([CONDITIONAL, f"model.discriminator.conditioning={kind}"] for kind in ("projection", "concat", "auxiliary")),
+    *([f"optimizer.schedule={kind}", "optimizer.warmup=1"] for kind in ("linear", "cosine")),
+    ["optimizer.clip=1"],
+    ["optimizer.discriminator.name=sgd"],
+    ["optimizer=sgd", "optimizer.generator.name=rmsprop"],
+]
+
+
+@pytest.mark.parametrize("words", AXES, ids=" ".join)
+def test_every_option_takes_two_steps_and_moves_both_networks(
     command: Command, workdir: Path, words: list[str]
 ) -> None:
-    one, two = (
-        state(train(command, f"trainer.max_steps={steps}", "metrics=none", *words))["state_dict"] for steps in (1, 2)
-    )
+    run = train(command, "trainer.max_steps=2", "checkpoints.every=1", "checkpoints.keep=true", "metrics=none", *words)
+    one, two = (state(run, checkpoint)["state_dict"] for checkpoint in ("step_000001", "last"))
     assert all(tensor.isfinite().all() for tensor in two.values())
     moved = {name.split(".")[0] for name in one if not torch.equal(one[name], two[name])}
     assert moved == {"generator", "discriminator", "ema"}
+
+
+@pytest.mark.parametrize("name", options("experiment"))
+def test_every_recipe_takes_two_steps(command: Command, workdir: Path, name: str) -> None:
+    words = ["trainer.max_steps=2", "trainer.max_epochs=null", "optimizer.warmup=0"]
+    run = train(command, f"experiment={name}", *words, *SCORED)
+    assert state(run)["global_step"] == 2
+    assert all(tensor.isfinite().all() for tensor in state(run)["state_dict"].values())
+
+
+def test_a_sweep_over_options_with_different_keys_composes(command: Command, workdir: Path) -> None:
+    groups = ["penalty=none,r1", "augment=none,noise", "optimizer=adam,sgd"]
+    result = command("train", "-m", *SHORT, "trainer.max_steps=1", "metrics=none", *groups)
+    assert result.code == 0, result.err
+    assert result.out.count("finished ") >= 8
+    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
+    assert len([path for path in sweep.iterdir() if path.is_dir()]) == 8
+
+
+def test_a_conditional_run_is_sampled_by_label_and_scored_with_its_labels(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = train(command, "trainer.max_steps=4", "metrics=none", CONDITIONAL, "samples.n=30")
+    assert pixels(f"{run}/samples/step_000004.png").shape == (10 * 30 + 2, 3 * 30 + 2)  # a row for each class
+    drawn = command("generate", f"run={run}", "n=7", "seed=3", "label=4", "format=npz", "out=fours.npz")
+    assert drawn.code == 0, drawn.err
+    assert np.load("fours.npz")["labels"].tolist() == [4] * 7
+    command("generate", f"run={run}", "n=12", "seed=3", "format=npz", "out=all.npz")
+    assert np.load("all.npz")["labels"].tolist() == [*range(10), 0, 1]
+    assert np.array_equal(np.load("all.npz")["images"][4], np.load("fours.npz")["images"][4])
+    drawn = command("generate", f"run={run}", "n=40")
+    assert pixels(drawn.out.strip()).shape == (10 * 30 + 2, 4 * 30 + 2)
+    drawn = command("generate", f"run={run}", "n=4", "label=0")
+    assert drawn.out.strip().endswith("_seed0_label0_n4.png")
+    assert command("generate", f"run={run}", "label=10").err.splitlines()[-1] == "error: label=10: must be from 0 to 9"
+
+    trained_on = []
+
+    def score(images: Any, labels: Any, **_: Any) -> None:  # what it computes is tested in test_evaluate.py
+        trained_on.append(labels)
+        raise ValueError("far enough")
+
+    monkeypatch.setattr("dcgan.scoring.accuracy_score", score)
+    scored = command("evaluate", f"run={run}", "num_samples=200", "cas=true", "checkpoint=last")
+    assert scored.err == "error: far enough\n"
+    assert trained_on[0].tolist() == [*range(10)] * 20
+
+
+def test_labels_of_a_model_that_takes_none(command: Command, workdir: Path) -> None:
+    run = train(command, "trainer.max_steps=1", "metrics=none")
+    refused = command("generate", f"run={run}", "label=3", "checkpoint=last")
+    assert refused.err == "error: label=3: this model takes no labels; leave it null, or train a conditional one\n"
 
 
 def test_what_is_no_run_or_checkpoint(command: Command, workdir: Path) -> None:
@@ -181,7 +255,7 @@ def test_what_users_type_trains_on_the_cpu_with_one_warning(command: Command, wo
 
 @pytest.mark.parametrize(
     "words",
-    [["model=mlp"], ["d_steps=2"], ["data.resolution=32", "data.channels=3"], ["logger=csv"], ["logger=none"]],
+    [["d_steps=2"], ["data.resolution=32", "data.channels=3"], ["logger=csv"], ["logger=none"]],
 )
 def test_every_axis_takes_steps(words: list[str], command: Command, workdir: Path) -> None:
     run = train(command, "trainer.max_steps=3", "metrics=none", *words)
@@ -306,6 +380,28 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
         assert_same(state(run), state(straight))
         assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_steps"] == 9
         assert len((run / "provenance.jsonl").read_text().splitlines()) == 2
+
+
+def test_everything_random_resumes_exactly(command: Command, workdir: Path) -> None:
+    """Dropout, penalties, augmentation, flips, power iterations, schedules."""
+    words = [
+        *("d_steps=2", "loss.label_flipping=0.3", "penalty=dragan", "penalty.every=2", "augment=diffaugment"),
+        *("model.discriminator.dropout=0.4", "model.discriminator.norm=spectral", "model.conditional=true"),
+        *("optimizer.schedule=cosine", "optimizer.warmup=2", "metrics=none", "trainer.max_steps=6"),
+    ]
+    straight = train(command, "name=straight", *words)
+    run = train(command, "name=cut", *words, "checkpoints.keep=true", "checkpoints.every=3")
+    (run / "checkpoints/step_000003.ckpt").replace(run / "checkpoints/last.ckpt")
+    resumed = command("train", f"resume={run}")
+    assert resumed.code == 0, resumed.err
+    assert_same(state(run), state(straight))
+
+
+def test_a_run_whose_rate_falls_to_zero_is_not_made_longer(command: Command, workdir: Path) -> None:
+    run = train(command, "trainer.max_steps=2", "metrics=none", "optimizer.schedule=linear")
+    refused = command("train", f"resume={run}", "trainer.max_steps=4")
+    line = f"error: trainer.max_steps=4: the learning rate of {run} falls until 2 (optimizer.schedule=linear); leave it"
+    assert refused.err.startswith(line)
 
 
 def test_epochs_are_counted_on_over_a_resume(

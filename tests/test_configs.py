@@ -8,6 +8,8 @@ import pytest
 from conftest import TINY, Result, composed, config, options
 from lightning import Trainer
 
+from dcgan.augment import AUGMENTS
+from dcgan.build import build_gan
 from dcgan.config.check import check
 from dcgan.config.combinations import FITTING_DATA
 from dcgan.config.folders import folder_name, named
@@ -16,6 +18,7 @@ from dcgan.data.module import LOADERS
 from dcgan.losses import LOSSES
 from dcgan.models import MODELS
 from dcgan.optim import OPTIMIZERS
+from dcgan.penalties import PENALTIES
 
 GROUPS = sorted(path.name for path in CONF.iterdir() if path.is_dir())
 
@@ -30,7 +33,9 @@ def test_every_trainer_argument_has_its_key() -> None:
     [
         ("model", MODELS),
         ("loss", LOSSES),
-        ("optimizer", OPTIMIZERS),
+        ("penalty", {*PENALTIES, "none"}),
+        ("augment", {*AUGMENTS, "none"}),
+        ("optimizer", {*OPTIMIZERS, "adam_ttur"}),
         ("data", LOADERS),
         ("metrics", {*FITTING_DATA, "inception", "none"}),
     ],
@@ -42,7 +47,10 @@ def test_options_and_registry_are_the_same(group: str, registry: Any) -> None:
 @pytest.mark.parametrize("word", [f"{group}={option}" for group in GROUPS for option in options(group)])
 def test_every_option_and_recipe_composes_and_is_valid(word: str) -> None:
     fitting = FITTING_DATA.get(word.removeprefix("metrics="), "mnist")
-    check(composed(*([f"data={fitting}"] if word.startswith("metrics=") else []), word), TrainConfig)
+    companions = {"penalty=wgan_gp": "model.discriminator.norm=layer"}
+    words = [f"data={fitting}"] if word.startswith("metrics=") else []
+    typed = check(composed(*words, *([companions[word]] if word in companions else []), word), TrainConfig)
+    build_gan(typed)
 
 
 @pytest.mark.parametrize("name", options("experiment"))
@@ -81,8 +89,8 @@ MISTAKES = [
     ("modle=dcgan", "modle: no such key; did you mean model?"),
     ("model=dcgan,mlp", "model=dcgan,mlp: several values are a sweep; add -m (python -m dcgan.train -m ...)"),
     ("zzz=5", "zzz: no such key; --help lists them"),
-    ("model=dcgn", "model=dcgn: no such option; there are dcgan, mlp"),
-    ("experiment=quik", "experiment=quik: no such option; there are quick"),
+    ("model=dcgn", "model=dcgn: no such option; there are dcgan, mlp, resnet"),
+    ("experiment=quik", "experiment=quik: no such option; there are acgan, cdcgan, dcgan"),
     ("max_steps", "max_steps: not key=value"),
     ("name=a=b", "name=a=b: not key=value; quote"),
     # types
@@ -118,15 +126,48 @@ MISTAKES = [
     ("trainer.max_steps=0", "trainer.max_steps=0: must be at least 1, or -1 for no limit"),
     ("trainer.max_steps=-1", "trainer.max_steps=-1: without max_epochs or max_time the run would never end"),
     # names that only the files choose
-    ("model.name=vae", "model.name=vae: unknown; known: dcgan, mlp"),
+    ("model.name=vae", "model.name=vae: unknown; known: dcgan, mlp, resnet"),
     ("loss.name=gan", "loss.name=gan: unknown; known: non_saturating"),
-    ("optimizer.generator.name=lion", "optimizer.generator.name=lion: unknown; known: adam"),
+    ("penalty.name=r3", "penalty.name=r3: unknown; known: r1, r2, r1_r2, wgan_gp, dragan"),
+    ("augment.name=flip", "augment.name=flip: unknown; known: diffaugment, noise"),
+    ("optimizer.generator.name=lion", "optimizer.generator.name=lion: unknown; known: adam, adamw, rmsprop, sgd"),
+    ("model.norm=instance", "model.generator.norm=instance: must be one of batch, layer, group, none"),
+    ("model.norm=spectral", "model.generator.norm=spectral: must be one of batch, layer, group, none"),
+    ("model.discriminator.norm=x", "model.discriminator.norm=x: must be one of batch, layer, group, none, spectral"),
+    ("model.upsample=bilinear", "model.upsample=bilinear: must be one of transposed, nearest, pixel_shuffle"),
+    ("model.init=xavier", "model.init=xavier: must be one of default, normal, orthogonal, kaiming"),
+    ("model.discriminator.conditioning=film", "model.discriminator.conditioning=film: must be one of projection"),
+    ("optimizer.schedule=step", "optimizer.schedule=step: must be one of constant, linear, cosine"),
     ("data.name=cifar", "data.name=cifar: must be one of mnist, fashion_mnist, stacked_mnist"),
     ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, digits1, digits2, fashion, stacked"),
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, none"),
     # combinations
     ("loss.label_smoothing=0.6", "loss.label_smoothing=0.6: must be from 0 to 0.5"),
-    ("loss.weight_clip=0.01", "loss.weight_clip=0.01: is an option of loss=wasserstein alone; leave it null"),
+    ("loss.label_flipping=0.9", "loss.label_flipping=0.9: must be from 0 to 0.5"),
+    ("loss.weight_clip=0.01", "loss.weight_clip=0.01: loss=non_saturating has no use for it, only wasserstein; leave"),
+    ("penalty.gamma=10", "penalty.gamma=10.0: penalty=none has no use for it, only r1, r2, r1_r2, wgan_gp, dragan"),
+    ("penalty.every=16", "penalty.every=16: penalty=none has no use for it"),
+    ("augment.cutout=0.5", "augment.cutout=0.5: augment=none has no use for it, only diffaugment; leave it null"),
+    ("augment.consistency=1", "augment.consistency=1.0: augment=none has no use for it, only diffaugment, noise"),
+    ("optimizer.momentum=0.9", "optimizer.momentum=0.9: neither network's optimiser has a use for it; set it to null"),
+    ("optimizer.weight_decay=0.1", "optimizer.weight_decay=0.1: neither network's optimiser has a use for it"),
+    ("optimizer.betas=null", "optimizer.generator.betas=null: adam needs a value"),
+    ("optimizer.generator.momentum=0.9", "optimizer.generator.momentum=0.9: adam has no use for it, only rmsprop, sgd"),
+    ("optimizer.momentum=1", "optimizer.momentum=1.0: must be in [0, 1)"),
+    ("optimizer.clip=0", "optimizer.clip=0.0: must be a finite number above 0"),
+    ("optimizer.warmup=-1", "optimizer.warmup=-1: must be at least 0"),
+    ("optimizer.warmup=10001", "optimizer.warmup=10001: is longer than the run; must be at most trainer.max_steps"),
+    ("model.generator.conditioning=norm", "model.generator.conditioning=norm: is of conditional models; add"),
+    ("model.discriminator.conditioning=concat", "model.discriminator.conditioning=concat: is of conditional models"),
+    ("model.discriminator.pack=3", "data.batch_size=16: must be a multiple of model.discriminator.pack"),
+    ("model.discriminator.pack=16", "data.batch_size=16: must hold two packs at least"),
+    ("model.discriminator.pack=0", "model.discriminator.pack=0: must be at least 1"),
+    ("model.discriminator.dropout=1", "model.discriminator.dropout=1.0: must be in [0, 1)"),
+    ("model.dense_units=0", "model.dense_units=0: must be at least 1"),
+    (
+        "penalty=wgan_gp",
+        "penalty=wgan_gp: needs a gradient for each image, and model.discriminator.norm=batch mixes",
+    ),
     ("data.name=fashion_mnist", "metrics=digits: knows mnist, not fashion_mnist; use metrics=fashion"),
     ("metrics.name=stacked1", "metrics=stacked1: knows stacked_mnist, not mnist; use metrics=digits"),
     ("metrics=stacked", "metrics=stacked: knows stacked_mnist, not mnist; use metrics=digits"),
@@ -134,11 +175,8 @@ MISTAKES = [
     ("metrics.weights=x.pth", "metrics.weights=x.pth: this space ships"),
     ("metrics.every=null", "metrics.every=null: metrics=digits needs a number"),
     # what manual optimisation would ignore
-    ("trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1: gradient clipping is not available"),
-    (
-        "trainer.gradient_clip_algorithm=norm",
-        "trainer.gradient_clip_algorithm=norm: gradient clipping is not available",
-    ),
+    ("trainer.gradient_clip_val=1", "trainer.gradient_clip_val=1: in manual optimisation Lightning clips nothing; use"),
+    ("trainer.gradient_clip_algorithm=norm", "trainer.gradient_clip_algorithm=norm: in manual optimisation Lightning"),
     ("trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2: accumulation is not available; raise"),
     ("trainer.overfit_batches=1", "trainer.overfit_batches=1: batches follow from"),
     ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=True: the data set is divided"),
@@ -166,6 +204,48 @@ def test_a_mistake_is_one_line_and_starts_nothing(word: str, line: str, command:
     (printed,) = result.err.splitlines()
     assert printed.startswith(f"error: {line}")
     assert not list(workdir.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["penalty=r1", "penalty.gamma=null"], "penalty.gamma=null: penalty=r1 needs a number"),
+        (["penalty=r1", "penalty.gamma=-1"], "penalty.gamma=-1.0: must be a finite number above 0"),
+        (["penalty=r1", "penalty.gamma=inf"], "penalty.gamma=inf: must be a finite number above 0"),
+        (["penalty=r1", "penalty.every=0"], "penalty.every=0: must be at least 1"),
+        (["augment=noise", "augment.decay_steps=null"], "augment.decay_steps=null: augment=noise needs a number"),
+        (["augment=noise", "augment.cutout=0.1"], "augment.cutout=0.1: augment=noise has no use for it"),
+        (["augment=diffaugment", "augment.translation=2"], "augment.translation=2.0: must be from 0 to 1"),
+        (["loss=hinge", "loss.label_flipping=0.1"], "loss.label_flipping=0.1: loss=hinge has no use for it"),
+        (["optimizer=sgd", "optimizer.betas=[0,0.9]"], "optimizer.betas=[0.0, 0.9]: neither network's optimiser"),
+        (["optimizer=rmsprop", "optimizer.generator.name=adam"], "optimizer.generator.betas=null: adam needs a value"),
+        (["optimizer.discriminator.name=adamw"], "optimizer.discriminator.weight_decay=null: adamw needs a value"),
+        (
+            ["model.conditional=true", "model.generator.conditioning=norm", "model.norm=none"],
+            "model.generator.conditioning=norm: no norm in the generator has a gain to follow the label",
+        ),
+        (
+            ["model.conditional=true", "model.discriminator.pack=2"],
+            "model.discriminator.pack=2: a pack has as many labels as images",
+        ),
+        (
+            ["optimizer.schedule=cosine", "trainer.max_steps=-1", "trainer.max_time=00:00:01:00"],
+            "optimizer.schedule=cosine: needs to know where the run ends; give trainer.max_steps",
+        ),
+        (["model=mlp", "model.upsample=nearest"], "model.upsample=nearest: model=mlp has no use for it"),
+    ],
+)
+def test_values_that_do_not_go_together(words: list[str], line: str, command: Any, workdir: Any) -> None:
+    result: Result = command("train", *TINY, *words)
+    assert result.code == 1
+    (printed,) = result.err.splitlines()
+    assert printed.startswith(f"error: {line}")
+    assert not list(workdir.iterdir())
+
+
+def test_a_value_that_only_one_network_can_use_is_shared_in_silence() -> None:
+    optimizer = config("optimizer.discriminator.name=sgd", "optimizer.betas=[0.0,0.9]").optimizer
+    assert optimizer.generator.betas == optimizer.discriminator.betas == [0.0, 0.9]
 
 
 def test_metrics_none_takes_no_settings(command: Any) -> None:
@@ -197,6 +277,7 @@ def test_the_traceback_is_there_for_who_wants_it(command: Any, monkeypatch: pyte
         (EvaluateConfig, "evaluate", "data.name=x", "data.name=x: must be one of mnist, fashion_mnist, stacked_mnist"),
         (EvaluateConfig, "evaluate", "checkpoint=newest", "checkpoint=newest: must be best, last, or the number"),
         (GenerateConfig, "generate", "n=0", "n=0: must be at least 1"),
+        (GenerateConfig, "generate", "label=-1", "label=-1: must be at least 0"),
         (GenerateConfig, "generate", "format=gif", "format=gif: must be one of grid, png, npz"),
         (GenerateConfig, "generate", "device=tpu", "device=tpu: must be one of auto, cpu, cuda, mps"),
     ],

@@ -16,10 +16,12 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from dcgan.build import build_gan
-from dcgan.gan import GAN, frozen
+from dcgan.ema import EMA
+from dcgan.gan import GAN, class_of_samples, frozen
 from dcgan.latents import random_stream
 from dcgan.losses import NonSaturating, Wasserstein
 from dcgan.models.base import Discriminator, Generator, Verdict
+from dcgan.objective import Objective
 from dcgan.runs import quiet_lightning
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -80,12 +82,13 @@ def make_gan(
     loss: Any = None,
     half_life: float = 0.1,
     weight_clip: float | None = None,
+    **more: Any,
 ) -> GAN:
     torch.manual_seed(0)
     gan = GAN(
         TinyGenerator(),
         TinyDiscriminator(),
-        loss=loss or NonSaturating(),
+        objective=Objective(loss or NonSaturating()),
         generator_optimizer=partial(recorder.optimizer, "generator"),
         discriminator_optimizer=partial(recorder.optimizer, "discriminator"),
         seed=5,
@@ -93,16 +96,17 @@ def make_gan(
         ema_half_life=half_life,
         channels_last=False,
         weight_clip=weight_clip,
+        **more,
     )
     recorder.gan = gan
     return gan
 
 
-def fit(gan: GAN, folder: Path, *, steps: int, batch: int = 6, **arguments: Any) -> Trainer:
+def fit(gan: GAN, folder: Path, *, steps: int, batch: int = 6, data: Any = None, **arguments: Any) -> Trainer:
     quiet_lightning()
     own = torch.Generator().manual_seed(0)
     images = torch.randn(100, batch * gan.d_steps, 1, 4, 4, generator=own).clamp(-1, 1)
-    data = DataLoader([(batch, torch.zeros(len(batch))) for batch in images], batch_size=None)
+    data = data or DataLoader([(batch, torch.zeros(len(batch))) for batch in images], batch_size=None)
     trainer = Trainer(
         accelerator="cpu",
         max_steps=steps,
@@ -217,8 +221,10 @@ def test_accuracies_count_right_verdicts(tmp_path: Path) -> None:
     gan._optimizer = lambda index: NoStep()  # type: ignore[method-assign, return-value, assignment]
     gan.manual_backward = lambda loss: loss.backward()  # type: ignore[method-assign]
     gan._grad_norm = lambda network: torch.zeros(())  # type: ignore[method-assign]
-    gan.update_discriminator(real=real, fake=fake, observed=observed)
-    gan.update_generator(real=real, fake=fake.clone().requires_grad_(), observed=observed)
+    given: dict[str, Any] = {"real": real, "labels": None, "draws": None, "observed": observed}
+    gan._trainer = type("Trainer", (), {"global_step": 0, "precision_plugin": None})()  # type: ignore[assignment]
+    gan.update_discriminator(fake=fake, **given)
+    gan.update_generator(fake=fake.clone().requires_grad_(), **given)
     assert observed["accuracy/real"] == 0.75
     assert observed["accuracy/fake"] == 0.75
     assert observed["accuracy/fooled"] == 0.25
@@ -364,3 +370,168 @@ def test_clipped_weights_stay_within_their_bound(tmp_path: Path) -> None:
 
     assert largest(0.01) == pytest.approx(0.01)
     assert largest(None) > 0.1
+
+
+# --- labels
+
+
+class LabelledGenerator(TinyGenerator):
+    """Paints every pixel of an image with its label, so that one sees whose label it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.num_classes = 4
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        return super().forward(latents) * 1e-6 + labels.view(-1, 1, 1, 1) / 10
+
+
+class LabelledDiscriminator(TinyDiscriminator):
+    def __init__(self) -> None:
+        super().__init__()
+        self.labels: list[Tensor | None] = []
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        self.labels.append(labels)
+        return super().forward(images)
+
+
+def labelled_data(*, steps: int, batch: int) -> DataLoader[Any]:
+    stream = torch.Generator().manual_seed(0)
+    labels = torch.randint(4, (steps, batch), generator=stream)
+    return DataLoader([(torch.rand(batch, 1, 4, 4), label) for label in labels], batch_size=None)
+
+
+def test_fakes_carry_the_labels_of_the_real_images_beside_them(tmp_path: Path) -> None:
+    gan = make_gan(Recorder(), d_steps=2)
+    gan.generator, gan.discriminator = LabelledGenerator(), LabelledDiscriminator()
+    gan.ema = EMA(gan.generator, half_life=1)
+    data = labelled_data(steps=1, batch=12)
+    fit(gan, tmp_path, steps=1, data=data)
+    ((_, labels),) = data.dataset
+    first, second = labels.chunk(2)
+    for seen, expected in zip(gan.discriminator.labels, (first, first, second, second, second), strict=True):
+        assert torch.equal(seen, expected)
+    for i, expected in ((1, first), (3, second), (4, second)):  # the fakes
+        painted = (gan.discriminator.seen[i].mean((1, 2, 3)) * 10).round()
+        assert torch.equal(painted, expected.float())
+
+
+def test_an_unconditional_model_is_given_no_labels(tmp_path: Path) -> None:
+    gan = make_gan(Recorder())
+    gan.discriminator = LabelledDiscriminator()
+    fit(gan, tmp_path, steps=1, data=labelled_data(steps=1, batch=6))
+    assert gan.discriminator.labels == [None] * 3
+
+
+def test_samples_are_of_every_class_in_turn_or_of_those_asked_for() -> None:
+    gan = build_gan(config("seed=1", "model.conditional=true"))
+    with torch.no_grad():  # labels decide everything
+        gan.ema.generator.labelled.embedding.weight.mul_(100)
+    images = gan.sample(n=25, seed=0)
+    assert torch.equal(images, gan.sample(n=25, seed=0, labels=torch.arange(25) % 10))
+    assert torch.equal(images[:7], gan.sample(n=7, seed=0))
+    sevens = gan.sample(n=18, seed=0, labels=torch.full((18,), 7))
+    assert torch.equal(sevens[[7, 17]], images[[7, 17]])
+    assert not torch.equal(sevens[0], images[0])
+    assert class_of_samples(3, num_classes=0) is None
+
+
+# --- learning rates, clipping, dropout
+
+
+def rates(gan: GAN) -> list[float]:
+    return [optimizer.param_groups[0]["lr"] for optimizer in gan.trainer.optimizers]
+
+
+class Rates(Callback):
+    def __init__(self) -> None:
+        self.seen: list[list[float]] = []
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
+        self.seen.append(rates(pl_module))
+
+
+@pytest.mark.parametrize("d_steps", [1, 3])
+def test_a_schedule_takes_effect_and_counts_generator_steps(d_steps: int, tmp_path: Path) -> None:
+    seen, recorder = Rates(), Recorder()
+    gan = make_gan(recorder, d_steps=d_steps, schedule="linear", warmup=2)
+    fit(gan, tmp_path, steps=6, callbacks=[seen])
+    expected = [0.5, 1, 1, 0.75, 0.5, 0.25]
+    assert seen.seen == [[pytest.approx(1e-2 * factor)] * 2 for factor in expected]
+    moved = [  # Adam's first steps are of the size of the rate
+        max(float((a - b).abs().max()) for a, b in zip(after[name], before[name], strict=True))
+        for name, before, after in recorder.events
+    ]
+    assert moved[0] == pytest.approx(0.5e-2, rel=0.05)
+
+
+def test_without_a_schedule_nobody_touches_the_rate(tmp_path: Path) -> None:
+    seen = Rates()
+    fit(make_gan(Recorder()), tmp_path, steps=3, callbacks=[seen])
+    assert seen.seen == [[1e-2, 1e-2]] * 3
+
+
+def sgd(parameters: Any) -> Optimizer:
+    return torch.optim.SGD(parameters, lr=1.0)
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_gradients_are_clipped_in_the_network_asked_for(network: str, tmp_path: Path) -> None:
+    def step(**clip: float) -> dict[str, float]:
+        gan = make_gan(Recorder(), loss=Wasserstein(), **clip)
+        gan.generator_optimizer = gan.discriminator_optimizer = sgd
+        before = copy.deepcopy(gan.state_dict())
+        observer = Observer()
+        fit(gan, tmp_path, steps=1, log_every_n_steps=1, callbacks=[observer])
+        after = gan.state_dict()
+        moved = {
+            name: sum(
+                float((after[f"{name}.{key}"] - before[f"{name}.{key}"]).square().sum())
+                for key, _ in getattr(gan, name).named_parameters()
+            )
+            ** 0.5
+            for name in ("generator", "discriminator")
+        }
+        return moved | {f"{name}_norm": float(observer.outputs[0][f"grad_norm/{name}"]) for name in moved}
+
+    free, clipped = step(), step(**{f"{network}_clip": 0.01})
+    assert free[network] > 0.02
+    assert clipped[network] == pytest.approx(0.01, rel=1e-3)
+    assert clipped[f"{network}_norm"] == pytest.approx(free[f"{network}_norm"])  # shown is what was found
+    if network == "generator":
+        assert clipped["discriminator"] == pytest.approx(free["discriminator"])
+
+
+def test_gradients_that_are_scaled_up_are_clipped_at_the_same_norm() -> None:
+    """As 16-mixed holds them: the scaler divides by its scale in the optimiser's step."""
+    gan = make_gan(Recorder())
+    scaler = type("Scaler", (), {"get_scale": lambda self: 1024.0})()
+    gan._trainer = type("Trainer", (), {"precision_plugin": type("Plugin", (), {"scaler": scaler})()})()  # type: ignore
+    for parameter in gan.generator.parameters():
+        parameter.grad = torch.full_like(parameter, 1024.0)
+    gan._clip(gan.generator, 0.5)
+    norm = torch.nn.utils.get_total_norm([p.grad for p in gan.generator.parameters()]) / 1024
+    assert norm.item() == pytest.approx(0.5, rel=1e-4)
+
+
+class Dropping(TinyDiscriminator):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body.insert(1, nn.Dropout(0.5))
+
+
+def test_dropout_follows_from_seed_and_step_too(tmp_path: Path) -> None:
+    def trained(seed: int) -> dict[str, Tensor]:
+        torch.manual_seed(seed)  # must not matter
+        gan = make_gan(Recorder())
+        gan.discriminator = Dropping()
+        torch.manual_seed(0)
+        nn.init.normal_(gan.discriminator.body[2].weight)
+        torch.manual_seed(seed)
+        fit(gan, tmp_path, steps=4)
+        return {name: value for name, value in gan.state_dict().items() if not name.endswith("bias")}
+
+    one, other = trained(1), trained(2)
+    assert all(torch.equal(one[name], other[name]) for name in one)

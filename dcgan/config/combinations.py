@@ -170,7 +170,7 @@ def _check_optimizers(config: TrainConfig) -> None:
             if value is None and block.name in users and key != "momentum":
                 raise ValueError(f"optimizer.{network}.{key}=null: {block.name} needs a value")
         if shared and not any(block.name in users for block in networks.values()):
-            raise ValueError(f"optimizer.{key}={shared}: neither network's optimiser has a use for it; leave it null")
+            raise ValueError(f"optimizer.{key}={shared}: neither network's optimiser has a use for it; set it to null")
 
 
 def _check_metrics(config: TrainConfig) -> None:
