@@ -21,7 +21,7 @@ class Augment(Protocol):
 
 
 class DiffAugment:
-    """Translation, cutout and brightness (Zhao et al. 2020, table 2). No flips: a mirrored 2 is not a digit.
+    """Translation, cutout and brightness (Zhao et al. 2020). No flips: a mirrored 2 is not a digit.
 
     Args:
         translation: the farthest shift, as a share of the side.

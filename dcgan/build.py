@@ -81,6 +81,12 @@ def _conditional_arguments(config: TrainConfig, build: Builder) -> dict[str, Any
     num_classes = NUM_CLASSES.get(config.data.name, 0)
     if not num_classes:
         raise ValueError(f"model.conditional=true: data={config.data.name} has no labels; leave it false")
+    num_samples = config.metrics.num_samples
+    if num_samples is not None and num_samples < num_classes:
+        raise ValueError(
+            f"metrics.num_samples={num_samples}: a conditional model of {config.data.name} has {num_classes} classes; "
+            "draw as many at least"
+        )
     return {
         "num_classes": num_classes,
         "generator_conditioning": config.model.generator.conditioning or "concat",

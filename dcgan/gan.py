@@ -253,7 +253,10 @@ class GAN(LightningModule):
 
 
 def class_of_samples(n: int, *, num_classes: int) -> Tensor | None:
-    """Labels (n,) of samples that nobody chose labels for: sample i is of class i % num_classes, so all are even."""
+    """Labels (n,) of samples that nobody chose labels for: sample i is of class i % num_classes.
+
+    Classes are even then, where MNIST's are from 9.0 to 11.2 % of its images.
+    """
     return torch.arange(n) % num_classes if num_classes else None
 
 

@@ -4,6 +4,7 @@ import io
 import math
 from pathlib import Path
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchvision.utils import make_grid, save_image
@@ -46,17 +47,21 @@ def with_channels(images: Tensor, *, channels: int) -> Tensor:
     raise ValueError(f"images have {images.shape[1]} channels and cannot become {channels}")
 
 
+PAD = 64  # the grey between images
+
+
 def grid(images: Tensor, *, num_classes: int = 0) -> Tensor:
     """Tile uint8 images (N, C, H, W) into one uint8 picture (3, H', W'), near-square.
 
     Args:
-        num_classes: image i being of class i % num_classes, one row per class, as far as the images go round.
+        num_classes: image i being of class i % num_classes, one row per class, if there is an image of each.
     """
     columns = math.ceil(len(images) ** 0.5)
     if 0 < num_classes <= len(images):
-        columns = len(images) // num_classes
-        images = images[: columns * num_classes].unflatten(0, (columns, num_classes)).transpose(0, 1).flatten(0, 1)
-    picture: Tensor = make_grid(images, nrow=columns, pad_value=64)
+        columns = math.ceil(len(images) / num_classes)
+        missing = images.new_full((-len(images) % num_classes, *images.shape[1:]), PAD)
+        images = torch.cat([images, missing]).unflatten(0, (columns, num_classes)).transpose(0, 1).flatten(0, 1)
+    picture: Tensor = make_grid(images, nrow=columns, pad_value=PAD)
     return picture
 
 

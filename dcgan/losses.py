@@ -114,7 +114,7 @@ class Relativistic:
 
 
 class RelativisticAverage:
-    """Jolicoeur-Martineau 2019, section 5: each image against the mean logit of the other kind."""
+    """Jolicoeur-Martineau 2019, section 5: each image against the mean logit of the other kind, in its own process."""
 
     relativistic = True
 

@@ -41,7 +41,8 @@ class Objective:
             StyleGAN2, "lazy regularization").
         augment: what the discriminator sees instead of the images themselves.
         consistency: factor of the squared difference between the logits of an image and of its augmentation, real and
-            fake (Zhao et al. 2021, "Improved consistency regularization for GANs", balanced).
+            fake (Zhao et al. 2021, "Improved consistency regularization for GANs", balanced; there the adversarial loss
+            is of the images themselves, here of what ``augment`` made of them).
     """
 
     loss: Loss
@@ -73,7 +74,7 @@ class Objective:
         if self.penalty is not None and (step + 1) % self.penalty_every == 0:
             penalty = self.penalty(discriminator, real=seen_real, fake=seen_fake, labels=labels, draws=draws)
             terms["penalty"] = self.gamma * self.penalty_every * penalty
-        if self.consistency:
+        if self.consistency and seen_real is not real:  # instance noise may have faded to nothing
             plain = [discriminator(images, labels).logits.float() for images in (real, fake)]
             differences = F.mse_loss(real_logits, plain[0]) + F.mse_loss(fake_logits, plain[1])
             terms["consistency"] = self.consistency * differences
@@ -113,6 +114,6 @@ class Objective:
 
 
 def _class_loss(verdict: Verdict, labels: Tensor) -> Tensor:
-    """The other half of AC-GAN's objective (Odena et al. 2017, eq. 2)."""
+    """The other half of AC-GAN's objective (Odena et al. 2017, eq. 3)."""
     assert verdict.classes is not None
     return F.cross_entropy(verdict.classes.float(), labels)

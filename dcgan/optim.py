@@ -34,4 +34,4 @@ def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float)
     """
     if step < warmup:
         return (step + 1) / warmup
-    return SCHEDULES[schedule]((step - warmup) / (total - warmup)) if total > warmup else 1.0
+    return SCHEDULES[schedule](min(1.0, (step - warmup) / (total - warmup))) if total > warmup else 1.0

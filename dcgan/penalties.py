@@ -1,7 +1,9 @@
 """What is added to the discriminator's loss so that its gradient with respect to images stays in bounds.
 
 All are computed in float32 at least and can be differentiated twice. ``gamma`` is each paper's own factor. ``real`` and
-``fake`` are images (N, C, H, W); gradients are taken of each logit with respect to the images it judges.
+``fake`` are images (N, C, H, W); gradients are taken of each logit with respect to the images it judges. That is what
+autograd gives where images do not influence each other's logits: batch norm is refused (``config/combinations.py``);
+minibatch standard deviation makes a small difference.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,25 +29,26 @@ def r2(discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tens
 
 
 def r1_r2(discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
-    """The sum of both, as in R3GAN (Huang et al. 2024, eq. 4 and 5)."""
+    """The sum of both, as in R3GAN (Huang et al. 2024, section 2)."""
     both = (penalty(discriminator, real=real, fake=fake, labels=labels, draws=draws) for penalty in (r1, r2))
     return sum(both, real.new_zeros(()))
 
 
 def wgan_gp(discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
     """E (|grad D(x)| - 1)^2 between a real and a fake image, x uniform on the line (Gulrajani et al. 2017, eq. 3)."""
-    share = draws.uniform(len(real), 1, 1, 1)
+    pack = discriminator.pack
+    share = draws.uniform(len(real) // pack, 1, 1, 1).repeat_interleave(pack, 0)
     return _slope_of_one(discriminator, share * real + (1 - share) * fake, labels)
 
 
 def dragan(discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
     """E (|grad D(x)| - 1)^2 around real images (Kodali et al. 2017, section 2.3).
 
-    The noise is uniform, in +- half the standard deviation of the batch's pixels, as in the code of "Are GANs Created
-    Equal?" (Lucic et al. 2018).
+    The noise is uniform, in +- half the standard deviation of the pixels of this process's batch, and the result is
+    kept within the range of images, as in the code of "Are GANs Created Equal?" (Lucic et al. 2018).
     """
     noise = real.std() * (draws.uniform(*real.shape) - 0.5)
-    return _slope_of_one(discriminator, real + noise, labels)
+    return _slope_of_one(discriminator, (real + noise).clamp(-1, 1), labels)
 
 
 def _slope_of_one(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> Tensor:

@@ -80,6 +80,10 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         default = max(trained.metrics.num_samples or default, LEAST_SAMPLES)
     num_samples = config.num_samples or default
     labels = class_of_samples(num_samples, num_classes=gan.generator.num_classes)
+    if num_samples < gan.generator.num_classes:
+        raise ValueError(
+            f"num_samples={num_samples}: this generator has {gan.generator.num_classes} classes; draw as many"
+        )
     if config.cas and labels is None:
         raise ValueError("cas=true: this generator takes no labels; CAS needs a model.conditional=true, or an .npz")
     if config.cas:

@@ -85,6 +85,13 @@ def config(*words: str, root: Path | str = "data") -> TrainConfig:
     return check(composed(*TINY, f"data.root={root}", *words), TrainConfig)
 
 
+def companions(word: str) -> list[str]:
+    """What must be said beside an option, which by itself would be refused."""
+    if word.startswith("penalty=") and word != "penalty=none":
+        return ["model.discriminator.norm=layer"]
+    return ["model.discriminator.norm=spectral"] if word == "loss=wasserstein" else []
+
+
 def printed_run(out: str) -> str:
     """The run folder that a finished command names."""
     return next(line.split()[1] for line in out.splitlines() if line.startswith("  run "))

@@ -5,7 +5,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from conftest import TINY, Result, composed, config, options
+from conftest import TINY, Result, companions, composed, config, options
 from lightning import Trainer
 
 from dcgan.augment import AUGMENTS
@@ -47,9 +47,8 @@ def test_options_and_registry_are_the_same(group: str, registry: Any) -> None:
 @pytest.mark.parametrize("word", [f"{group}={option}" for group in GROUPS for option in options(group)])
 def test_every_option_and_recipe_composes_and_is_valid(word: str) -> None:
     fitting = FITTING_DATA.get(word.removeprefix("metrics="), "mnist")
-    companions = {"penalty=wgan_gp": "model.discriminator.norm=layer"}
     words = [f"data={fitting}"] if word.startswith("metrics=") else []
-    typed = check(composed(*words, *([companions[word]] if word in companions else []), word), TrainConfig)
+    typed = check(composed(*words, *companions(word), word), TrainConfig)
     build_gan(typed)
 
 
@@ -131,8 +130,9 @@ MISTAKES = [
     ("penalty.name=r3", "penalty.name=r3: unknown; known: r1, r2, r1_r2, wgan_gp, dragan"),
     ("augment.name=flip", "augment.name=flip: unknown; known: diffaugment, noise"),
     ("optimizer.generator.name=lion", "optimizer.generator.name=lion: unknown; known: adam, adamw, rmsprop, sgd"),
-    ("model.norm=instance", "model.generator.norm=instance: must be one of batch, layer, group, none"),
-    ("model.norm=spectral", "model.generator.norm=spectral: must be one of batch, layer, group, none"),
+    ("model.norm=instance", "model.norm=instance: must be one of batch, layer, group, none"),
+    ("model.norm=spectral", "model.norm=spectral: must be one of batch, layer, group, none; spectral is model.disc"),
+    ("model.generator.norm=spectral", "model.generator.norm=spectral: must be one of batch, layer, group, none"),
     ("model.discriminator.norm=x", "model.discriminator.norm=x: must be one of batch, layer, group, none, spectral"),
     ("model.upsample=bilinear", "model.upsample=bilinear: must be one of transposed, nearest, pixel_shuffle"),
     ("model.init=xavier", "model.init=xavier: must be one of default, normal, orthogonal, kaiming"),
@@ -156,7 +156,8 @@ MISTAKES = [
     ("optimizer.momentum=1", "optimizer.momentum=1.0: must be in [0, 1)"),
     ("optimizer.clip=0", "optimizer.clip=0.0: must be a finite number above 0"),
     ("optimizer.warmup=-1", "optimizer.warmup=-1: must be at least 0"),
-    ("optimizer.warmup=10001", "optimizer.warmup=10001: is longer than the run; must be at most trainer.max_steps"),
+    ("optimizer.warmup=10000", "optimizer.warmup=10000: must be below trainer.max_steps"),
+    ("loss=wasserstein", "loss=wasserstein: needs something that bounds its critic's slope: penalty=wgan_gp with"),
     ("model.generator.conditioning=norm", "model.generator.conditioning=norm: is of conditional models; add"),
     ("model.discriminator.conditioning=concat", "model.discriminator.conditioning=concat: is of conditional models"),
     ("model.discriminator.pack=3", "data.batch_size=16: must be a multiple of model.discriminator.pack"),
@@ -166,7 +167,7 @@ MISTAKES = [
     ("model.dense_units=0", "model.dense_units=0: must be at least 1"),
     (
         "penalty=wgan_gp",
-        "penalty=wgan_gp: needs a gradient for each image, and model.discriminator.norm=batch mixes",
+        "penalty=wgan_gp: needs each image's own gradient, which model.discriminator.norm=batch mixes",
     ),
     ("data.name=fashion_mnist", "metrics=digits: knows mnist, not fashion_mnist; use metrics=fashion"),
     ("metrics.name=stacked1", "metrics=stacked1: knows stacked_mnist, not mnist; use metrics=digits"),
@@ -213,6 +214,19 @@ def test_a_mistake_is_one_line_and_starts_nothing(word: str, line: str, command:
         (["penalty=r1", "penalty.gamma=-1"], "penalty.gamma=-1.0: must be a finite number above 0"),
         (["penalty=r1", "penalty.gamma=inf"], "penalty.gamma=inf: must be a finite number above 0"),
         (["penalty=r1", "penalty.every=0"], "penalty.every=0: must be at least 1"),
+        (["penalty=r1"], "penalty=r1: needs each image's own gradient"),
+        (
+            ["penalty=r1", "model.discriminator.norm=layer", "penalty.every=20000"],
+            "penalty.every=20000: is longer than the run; must be at most trainer.max_steps",
+        ),
+        (
+            ["loss=wasserstein", "loss.weight_clip=0.01", "model.discriminator.norm=spectral"],
+            "loss.weight_clip=0.01: has no effect under model.discriminator.norm=spectral",
+        ),
+        (
+            ["data=stacked_mnist", "model.conditional=true", "metrics.num_samples=500"],
+            "metrics.num_samples=500: a conditional model of stacked_mnist has 1000 classes; draw as many at least",
+        ),
         (["augment=noise", "augment.decay_steps=null"], "augment.decay_steps=null: augment=noise needs a number"),
         (["augment=noise", "augment.cutout=0.1"], "augment.cutout=0.1: augment=noise has no use for it"),
         (["augment=diffaugment", "augment.translation=2"], "augment.translation=2.0: must be from 0 to 1"),

@@ -235,13 +235,33 @@ def test_initialisations_are_what_they_are_called() -> None:
     assert torch.equal(default, nn.Conv2d(16, 64, 3).weight.detach().flatten(1))
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [nn.Conv2d(64, 48, 4, 2, 1), nn.ConvTranspose2d(64, 48, 4, 2, 1), nn.ConvTranspose2d(64, 1, 4, 2, 1)],
+    ids=str,
+)
+def test_kaiming_keeps_the_variance_through_leaky_relu(layer: nn.Module) -> None:
+    torch.manual_seed(0)
+    initialise(layer, "kaiming")
+    inside = nn.functional.leaky_relu(layer(torch.randn(32, 64, 8, 8)), 0.2).square()[:, :, 1:-1, 1:-1]
+    assert inside.mean().item() == pytest.approx(1, rel=0.15)
+
+
+def test_the_r3gan_recipe_starts_calmly() -> None:
+    generator, discriminator = build_networks(check(composed("experiment=r3gan"), TrainConfig))
+    images = generator(torch.randn(64, generator.latent_dim, generator=torch.Generator().manual_seed(0)))
+    assert (images.abs() > 0.99).float().mean() < 0.05
+    assert discriminator(images).logits.abs().max() < 5
+
+
 @pytest.mark.parametrize("name", options("model"))
 def test_spectral_normalisation_bounds_every_weight_matrix(name: str) -> None:
     words = ["model.discriminator.norm=spectral", "model.conditional=true"]
     _, discriminator = build(name, *words)
     for _ in range(30):
         discriminator(torch.rand(8, 1, 28, 28), LABELS)
-    layers = [layer for layer in discriminator.modules() if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding)]
+    parts = [*discriminator.body.modules(), *discriminator.head.modules()]
+    layers = [layer for layer in parts if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding)]
     assert len(layers) > 3
     for layer in layers:
         largest = torch.linalg.svdvals(layer.weight.detach().flatten(1))[0]

@@ -119,6 +119,18 @@ def test_which_images_a_penalty_looks_at() -> None:
     }
 
 
+def test_a_pack_has_one_point_between_real_and_fake() -> None:
+    seen = []
+
+    class Recording(Linear):
+        def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+            seen.append(images.detach())
+            return super().forward(images, labels)
+
+    value("wgan_gp", Packed(Recording(2, 4, 4), 2), torch.ones(6, 1, 4, 4), -torch.ones(6, 1, 4, 4))
+    assert (seen[0].flatten(1).std(1) < 1e-6).all()
+
+
 def test_wgan_gp_looks_between_real_and_fake() -> None:
     seen = []
 

@@ -68,6 +68,9 @@ RULES: Mapping[str, Rule] = {
     "model.dense_units": _at_least(1),
     "model.upsample": _one_of("transposed", "nearest", "pixel_shuffle"),
     "model.init": _one_of("default", "normal", "orthogonal", "kaiming"),
+    "model.norm": Rule(
+        "must be one of batch, layer, group, none; spectral is model.discriminator.norm's", NORMS.__contains__
+    ),
     "model.generator.norm": _one_of(*NORMS),
     "model.generator.conditioning": _one_of("concat", "norm"),
     "model.discriminator.norm": _one_of(*NORMS, "spectral"),

@@ -69,9 +69,25 @@ class Clash(NamedTuple):
 IMPOSSIBLE = (
     Clash(
         "penalty.name",
-        lambda config: config.penalty.name == "wgan_gp" and config.model.discriminator.norm == "batch",
-        "needs a gradient for each image, and model.discriminator.norm=batch mixes them; take layer, group, none or "
-        "spectral (Gulrajani et al. 2017, section 4)",
+        lambda config: config.penalty.name in PENALTIES and config.model.discriminator.norm == "batch",
+        "needs each image's own gradient, which model.discriminator.norm=batch mixes with others; take layer, group, "
+        "none or spectral (Gulrajani et al. 2017, section 4)",
+    ),
+    Clash(
+        "penalty.every",
+        lambda config: 0 <= config.trainer.max_steps < (config.penalty.every or 0),
+        "is longer than the run; must be at most trainer.max_steps",
+    ),
+    Clash(
+        "loss.name",
+        lambda config: config.loss.name == "wasserstein" and not _is_lipschitz(config),
+        "needs something that bounds its critic's slope: penalty=wgan_gp with model.discriminator.norm=layer, "
+        "model.discriminator.norm=spectral, or loss.weight_clip=0.01",
+    ),
+    Clash(
+        "loss.weight_clip",
+        lambda config: bool(config.loss.weight_clip) and config.model.discriminator.norm == "spectral",
+        "has no effect under model.discriminator.norm=spectral, which scales the weights anew; leave it null",
     ),
     Clash(
         "model.generator.conditioning",
@@ -120,10 +136,15 @@ IMPOSSIBLE = (
     ),
     Clash(
         "optimizer.warmup",
-        lambda config: 0 <= config.trainer.max_steps < config.optimizer.warmup,
-        "is longer than the run; must be at most trainer.max_steps",
+        lambda config: 0 <= config.trainer.max_steps <= config.optimizer.warmup,
+        "must be below trainer.max_steps",
     ),
 )
+
+
+def _is_lipschitz(config: TrainConfig) -> bool:
+    spectral = config.model.discriminator.norm == "spectral"
+    return spectral or bool(config.loss.weight_clip) or config.penalty.name != "none"
 
 
 def _is_endless(config: TrainConfig) -> bool:

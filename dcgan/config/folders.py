@@ -37,6 +37,7 @@ FREE_TRAINER_KEYS = (
     "gpus|accelerator|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )
+LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.gpus")  # what the number of steps follows from
 FREE_ON_RESUME = re.compile(rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume")
 
 
@@ -62,9 +63,9 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
         for leaf in _leaves(typed, "" if key == "experiment" else key):
             now, then = OmegaConf.select(typed, leaf), OmegaConf.select(run, leaf)
             if FREE_ON_RESUME.fullmatch(leaf):
-                if leaf in ("trainer.max_steps", "trainer.max_epochs") and now != then and _ends_at_zero(run):
+                if leaf in LENGTH and now != then and _has_schedule(run):
                     raise ValueError(
-                        f"{leaf}={now}: the learning rate of {typed.resume} falls until {then} "
+                        f"{leaf}={now}: the run {typed.resume} has {then}, over which its learning rate falls "
                         f"(optimizer.schedule={run.optimizer.schedule}); leave it, or start a new run"
                     )
                 OmegaConf.update(run, leaf, now, force_add=True)
@@ -73,7 +74,7 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
     return run
 
 
-def _ends_at_zero(run: DictConfig) -> bool:
+def _has_schedule(run: DictConfig) -> bool:
     return bool(OmegaConf.select(run, "optimizer.schedule", default="constant") != "constant")
 
 

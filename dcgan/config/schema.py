@@ -1,7 +1,4 @@
-"""The keys of a configuration and their types, as dataclasses. What they mean is said where they are set, in conf/.
-
-Keys that came later have defaults, so that the checkpoints of older runs still load.
-"""
+"""The keys of a configuration and their types, as dataclasses. What they mean is said where they are set, in conf/."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, is_dataclass

@@ -33,6 +33,8 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Images (N, C, H, W) in [-1, 1] -> Verdict."""
 
+    pack = 1  # images that are judged as one
+
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Judge each image."""
         raise NotImplementedError

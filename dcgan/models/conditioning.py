@@ -6,8 +6,6 @@ from torch import Tensor, nn
 from dcgan.models.base import Verdict
 
 EMBEDDING_DIM = 50
-GENERATOR_CONDITIONINGS = ("concat", "norm")
-DISCRIMINATOR_CONDITIONINGS = ("projection", "concat", "auxiliary")
 
 
 class LabelledLatents(nn.Module):

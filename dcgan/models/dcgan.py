@@ -102,7 +102,7 @@ class DCGANDiscriminator(Discriminator):
         self.head = Head(features, num_classes=num_classes, conditioning=conditioning)
         initialise(self, init)
         if norm_kind == "spectral":
-            normalise_spectrally(self)
+            normalise_spectrally(self.body, self.head)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""

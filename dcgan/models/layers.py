@@ -1,13 +1,13 @@
 """What the networks are put together from."""
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 KERNEL: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}  # halves or doubles the resolution exactly
-UPSAMPLINGS = ("transposed", "nearest", "pixel_shuffle")
-INITS = ("default", "normal", "orthogonal", "kaiming")
+KAIMING_GAIN = (2 / (1 + 0.2**2)) ** 0.5  # keeps the variance through LeakyReLU(0.2)
 
 
 def upsample(kind: str, inputs: int, outputs: int, *, bias: bool = True) -> list[nn.Module]:
@@ -44,7 +44,10 @@ def _to_channels_last(gradient: Tensor) -> Tensor:
 
 
 class MinibatchStddev(nn.Module):
-    """One more channel: how far the features spread over the batch, on average (Karras et al. 2018, section 3)."""
+    """One more channel: how far the features spread over the batch, on average (Karras et al. 2018, section 3).
+
+    Of each process's own part of the batch.
+    """
 
     def forward(self, features: Tensor) -> Tensor:
         """(N, C, ...) -> (N, C + 1, ...)."""
@@ -68,9 +71,16 @@ def initialise(network: nn.Module, kind: str) -> None:
                 nn.init.orthogonal_(layer.weight)
             else:
                 assert kind == "kaiming"
-                nn.init.kaiming_normal_(layer.weight, a=0.2)
+                nn.init.normal_(layer.weight, 0.0, KAIMING_GAIN / _fan_in(layer) ** 0.5)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+
+def _fan_in(layer: nn.Conv2d | nn.ConvTranspose2d | nn.Linear) -> float:
+    """How many inputs an output is the sum of; stride s leaves a transposed convolution's 1 / s^2 of its kernel."""
+    if isinstance(layer, nn.ConvTranspose2d):
+        return layer.weight[:, 0].numel() / math.prod(layer.stride)
+    return layer.weight[0].numel()
 
 
 def init_normal(layer: nn.Module) -> None:

@@ -80,7 +80,7 @@ class MLPDiscriminator(Discriminator):
         self.head = Head(inputs + int(minibatch_stddev), num_classes=num_classes, conditioning=conditioning)
         initialise(self, init)
         if norm_kind == "spectral":
-            normalise_spectrally(self)
+            normalise_spectrally(self.body, self.head)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""

@@ -3,9 +3,6 @@
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-NORMS = ("batch", "layer", "group", "none")  # of either network
-DISCRIMINATOR_NORMS = (*NORMS, "spectral")
-
 
 def norm(kind: str, channels: int, *, dense: bool = False, num_classes: int = 0) -> list[nn.Module]:
     """The layers that normalise (N, channels, H, W), or with ``dense`` (N, channels): one, or none.
@@ -22,6 +19,7 @@ def norm(kind: str, channels: int, *, dense: bool = False, num_classes: int = 0)
     if kind == "batch":
         plain = nn.BatchNorm1d(channels, affine=affine) if dense else nn.BatchNorm2d(channels, affine=affine)
     else:
+        assert kind in ("layer", "group")
         groups = 1 if kind == "layer" else next(g for g in (8, 4, 2, 1) if channels % (4 * g) == 0 or g == 1)
         plain = nn.GroupNorm(groups, channels, affine=affine)
     return [ConditionalNorm(plain, channels, num_classes) if num_classes else plain]
@@ -56,8 +54,8 @@ class Labelled(nn.Sequential):
         return features
 
 
-def normalise_spectrally(network: nn.Module) -> None:
+def normalise_spectrally(*parts: nn.Module) -> None:
     """Divide every weight matrix by its largest singular value (Miyato et al. 2018, eq. 8)."""
-    for layer in list(network.modules()):
+    for layer in [layer for part in parts for layer in part.modules()]:
         if isinstance(layer, nn.Conv2d | nn.Linear | nn.Embedding):
             parametrizations.spectral_norm(layer)

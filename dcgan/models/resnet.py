@@ -1,15 +1,17 @@
 """Residual networks, SNGAN's (Miyato et al. 2018), and unnormalised in the manner of R3GAN (Huang et al. 2024).
 
-SNGAN's are its tables 3 to 5 at one width for all resolutions. Without normalisation (``norm: none``) the activation is
+SNGAN's are its table 4 at one width for all resolutions, with one block less in the discriminator. Without
+normalisation (``norm: none``) the activation is
 LeakyReLU and each block starts as the identity of its shortcut, its last convolution at 0, as in Fixup (Zhang et al.
 2019), on which R3GAN stands.
 """
 
+import torch
 from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import MinibatchStddev, initialise, resolve_depth, upsample
+from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, initialise, resolve_depth, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -91,6 +93,8 @@ class ResNetGenerator(Generator):
         initialise(self, init)
         if norm_kind == "none":
             _start_as_identity(self)
+        if init == "kaiming":
+            _without_gain(*(block.shortcut for block in self.blocks if isinstance(block, UpBlock)), self.to_image)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, latent_dim) -> (N, C, H, W) in [-1, 1]."""
@@ -101,7 +105,10 @@ class ResNetGenerator(Generator):
 
 
 class ResNetDiscriminator(Discriminator):
-    """``depth`` residual blocks that halve the map, one more at its smallest, the sum over it, one logit."""
+    """``depth`` residual blocks that halve the map, one more at its smallest, the sum over it, one logit.
+
+    Without normalisation the mean takes the sum's place: 49 times as large, first logits would be beyond 10.
+    """
 
     def __init__(
         self,
@@ -118,6 +125,7 @@ class ResNetDiscriminator(Discriminator):
         conditioning: str | None,
     ) -> None:
         super().__init__()
+        self.norm_kind = norm_kind
         self.labelled = LabelledImages(num_classes, resolution=resolution) if conditioning == "concat" else None
         self.body = nn.Sequential()
         inputs = channels + (1 if self.labelled else 0)
@@ -134,14 +142,18 @@ class ResNetDiscriminator(Discriminator):
         initialise(self, init)
         if norm_kind == "none":
             _start_as_identity(self)
+        if init == "kaiming":
+            _without_gain(*(block.shortcut for block in self.body if isinstance(block, DownBlock)), self.head)
         if norm_kind == "spectral":
-            normalise_spectrally(self)
+            normalise_spectrally(self.body, self.head)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""
         if self.labelled is not None:
             images = self.labelled(images, labels)
-        return self.head(self.body(images).sum((2, 3)), labels)  # type: ignore[no-any-return]
+        features = self.body(images)
+        pooled = features.mean((2, 3)) if self.norm_kind == "none" else features.sum((2, 3))
+        return self.head(pooled, labels)  # type: ignore[no-any-return]
 
 
 def _activation(norm_kind: str) -> nn.Module:
@@ -153,6 +165,14 @@ def _start_as_identity(network: nn.Module) -> None:
         if isinstance(block, UpBlock | DownBlock):
             last = [layer for layer in block.body if isinstance(layer, nn.Conv2d)][-1]
             nn.init.zeros_(last.weight)
+
+
+def _without_gain(*parts: nn.Module) -> None:
+    """Kaiming's gain is for layers that an activation follows; it would grow from shortcut to shortcut."""
+    for layer in [layer for part in parts for layer in part.modules()]:
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            with torch.no_grad():
+                layer.weight /= KAIMING_GAIN
 
 
 def build(
