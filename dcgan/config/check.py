@@ -66,6 +66,7 @@ RULES: Mapping[str, Rule] = {
     "model.depth": _at_least(1),
     "model.latent_dim": _at_least(1),
     "model.dense_units": _at_least(1),
+    "model.base_convs": _at_least(0),
     "model.upsample": _one_of("transposed", "nearest", "pixel_shuffle"),
     "model.init": _one_of("default", "normal", "orthogonal", "kaiming"),
     "model.norm": Rule(

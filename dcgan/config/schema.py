@@ -33,6 +33,7 @@ class ModelConfig:
     depth: int | None
     latent_dim: int
     dense_units: int | None = None
+    base_convs: int | None = 0
     norm: str | None = "batch"
     upsample: str | None = "transposed"
     init: str | None = "normal"

@@ -12,7 +12,7 @@ from dcgan.models.packing import packed
 
 
 class DCGANGenerator(Generator):
-    """Dense to a small map, then ``depth`` stages that double it and halve the channels."""
+    """Dense to a small map, ``base_convs`` 3x3 convolutions, ``depth`` stages that double it and halve the channels."""
 
     def __init__(
         self,
@@ -21,6 +21,7 @@ class DCGANGenerator(Generator):
         depth: int,
         latent_dim: int,
         dense_units: int | None,
+        base_convs: int,
         channels: int,
         resolution: int,
         norm_kind: str,
@@ -49,6 +50,9 @@ class DCGANGenerator(Generator):
             self.body.extend([to_map, *norm(norm_kind, widths[0], num_classes=classes), nn.ReLU()])
         else:
             self.body.extend([*norm(norm_kind, units, dense=True), nn.ReLU(), to_map])
+        for _ in range(base_convs):
+            self.body.append(nn.Conv2d(widths[0], widths[0], 3, padding=1, bias=bias))
+            self.body.extend([*norm(norm_kind, widths[0], num_classes=classes), nn.ReLU()])
         for wide, narrow in pairwise(widths):
             self.body.extend(upsample(upsample_kind, wide, narrow, bias=bias))
             self.body.extend(norm(norm_kind, narrow, num_classes=classes))
@@ -65,7 +69,7 @@ class DCGANGenerator(Generator):
 
 
 class DCGANDiscriminator(Discriminator):
-    """``depth`` strided convolutions, normalised but for the first, then a dense layer to one logit."""
+    """``depth`` strided convolutions, normalised but the first, ``base_convs`` 3x3 ones, then dense to one logit."""
 
     def __init__(
         self,
@@ -73,6 +77,7 @@ class DCGANDiscriminator(Discriminator):
         width: int,
         depth: int,
         dense_units: int | None,
+        base_convs: int,
         channels: int,
         resolution: int,
         norm_kind: str,
@@ -91,6 +96,9 @@ class DCGANDiscriminator(Discriminator):
         for narrow, wide in pairwise(widths):
             self.body.append(nn.Conv2d(narrow, wide, bias=bias, **KERNEL))
             self.body.extend([*norm(norm_kind, wide), *_activation(dropout)])
+        for _ in range(base_convs):
+            self.body.append(nn.Conv2d(widths[-1], widths[-1], 3, padding=1, bias=bias))
+            self.body.extend([*norm(norm_kind, widths[-1]), *_activation(dropout)])
         if minibatch_stddev:
             self.body.append(MinibatchStddev())
         self.body.append(Flatten())
@@ -121,6 +129,7 @@ def build(
     depth: int | None,
     latent_dim: int,
     dense_units: int | None,
+    base_convs: int,
     upsample: str,
     init: str,
     channels: int,
@@ -141,6 +150,7 @@ def build(
         depth=depth,
         latent_dim=latent_dim,
         dense_units=dense_units,
+        base_convs=base_convs,
         channels=channels,
         resolution=resolution,
         norm_kind=generator_norm,
@@ -153,6 +163,7 @@ def build(
         width=width,
         depth=depth,
         dense_units=dense_units,
+        base_convs=base_convs,
         channels=channels * discriminator_pack,
         resolution=resolution,
         norm_kind=discriminator_norm,
