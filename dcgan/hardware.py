@@ -1,11 +1,14 @@
 """What ``trainer.gpus`` and the ``auto`` values mean on this machine."""
 
+import ctypes
 import sys
 from typing import Any
 
 import torch
 
 from dcgan.config.schema import TrainerConfig
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[int]]:
@@ -66,6 +69,22 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
         # Plain ddp waits for gradients of the network that is not being updated.
         chosen["strategy"] = "ddp_find_unused_parameters_true"
     return {key: value for key, value in chosen.items() if value is not None}
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep the memory that it frees, instead of asking the kernel for it at every step again.
+
+    By default glibc gives large blocks back at once, and the kernel then zeroes the same pages for the next activation:
+    an eighth of a step on a CPU (experiments/speed). The peak stays what it was. For the whole process, for good.
+
+    Returns:
+        Whether it could be done: with glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def _several(devices: Any, kind: str) -> bool:

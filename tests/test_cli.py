@@ -142,6 +142,7 @@ AXES = [
     *([f"model.upsample={kind}"] for kind in ("nearest", "pixel_shuffle")),
     *([f"model.init={kind}"] for kind in ("default", "orthogonal", "kaiming")),
     ["model.dense_units=8"],
+    ["model.base_convs=1"],
     ["model.discriminator.dropout=0.3"],
     ["model.discriminator.minibatch_stddev=true"],
     ["model.discriminator.pack=2"],

@@ -33,7 +33,7 @@ VARIANTS = [
 ]
 SAMPLING = [["model.upsample=transposed"], ["model.upsample=nearest"], ["model.upsample=pixel_shuffle"]]
 OF_ONE = [
-    *(("dcgan", words) for words in [*SAMPLING, ["model.dense_units=12"]]),
+    *(("dcgan", words) for words in [*SAMPLING, ["model.dense_units=12"], ["model.base_convs=2"]]),
     *(("resnet", words) for words in SAMPLING),
     *((name, ["model.conditional=true", "model.generator.conditioning=norm", f"model.norm={kind}"])
       for name in options("model") for kind in ("layer", "group")),

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 # What does not change what a run learns, so neither its folder's name.
 UNNAMED = re.compile(
-    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|data\.root|hydra)([./@=]|$)"
+    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|keep_freed_memory|data\.root|hydra)([./@=]|$)"
 )
 LONGEST_NAME = 80
 
@@ -38,7 +38,9 @@ FREE_TRAINER_KEYS = (
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )
 LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.gpus")  # what the number of steps follows from
-FREE_ON_RESUME = re.compile(rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume")
+FREE_ON_RESUME = re.compile(
+    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume|keep_freed_memory"
+)
 
 
 def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
