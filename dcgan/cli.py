@@ -137,5 +137,6 @@ class SweepSummary(Callback):
         print(f"\nsweep {sweep}")
         for path in sorted(sweep.glob("*/status.json")):
             status = json.loads(path.read_text())
+            SweepSummary.failed |= status["state"] == "failed"  # the job may have run in a process of its own
             result = status.get("error") or "  ".join(f"{k} {v:.4g}" for k, v in status.get("results", {}).items())
             print(f"  {status['state']:<12} {path.parent.name}  {result}")

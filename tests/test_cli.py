@@ -307,6 +307,19 @@ def test_a_job_that_fails_does_not_stop_the_sweep(command: Command, workdir: Pat
     assert re.search(r"finished +dcgan_optimizer.lr-0.001 +steps 2", table)
 
 
+def test_jobs_side_by_side_share_the_cores_and_a_failure_is_still_told(workdir: Path) -> None:
+    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "optimizer.lr=-1,1e-3,2e-3", "trainer.max_steps=1"]
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    command = [sys.executable, "-m", "dcgan.train", "-m", *SHORT, "metrics=none", *words]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
+    assert result.returncode == 1, result.stderr
+    table = result.stdout[result.stdout.index("\nsweep ") :]
+    assert table.count("finished") == 2
+    assert table.count("failed") == 1
+    for path in workdir.glob("outputs/sweeps/*/*/provenance.jsonl"):
+        assert json.loads(path.read_text())["machine"]["threads"] == max(1, len(os.sched_getaffinity(0)) // 2)
+
+
 def test_a_job_that_fails_in_training_is_one_row(
     command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
