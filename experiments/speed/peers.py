@@ -1,0 +1,265 @@
+"""What other people's DCGANs reach on one CPU core in 30 minutes: FID over the process's CPU-seconds.
+
+    python experiments/speed/peers.py                  # four peers, two seeds: four CPU-hours, one thread
+    python experiments/speed/peers.py --minutes 1 --peers lightning
+
+A queue: runs that have their line in peers.jsonl are skipped. Networks, hyper-parameters, batch size and order of
+updates are the peers', in float32 and a plain loop, written anew from their descriptions:
+
+- ``pytorch_examples``: the DCGAN of pytorch/examples, at 64x64
+- ``tensorflow_tutorial``: the DCGAN tutorial of TensorFlow; both gradients come from one pass of each network
+- ``lightning``: the fully connected GAN example of PyTorch Lightning; the generator goes first
+- ``pytorch_gan``: dcgan.py of PyTorch-GAN, at 32x32; the generator goes first
+
+Scored like our own runs while training (``fid_digits``, 2,000 samples, training split) and with the two extractors that
+nothing is tuned to. Samples and real images of other sizes go through one resize: dcgan.images.fit, to 28x28.
+Time spent on scoring is not counted; reading and resizing the data is (at the start, once).
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dcgan.data.module import ImageData
+from dcgan.features import load_feature_space
+from dcgan.images import to_float, to_uint8
+from dcgan.metrics.measure import monitor, values
+from dcgan.metrics.reference import reference
+
+RESULTS = Path(__file__).parent / "peers.jsonl"
+NUM_SAMPLES = 2000
+SPACES = ("digits", "digits1", "digits2")
+
+
+@dataclass
+class Peer:
+    """Networks, and what their authors train them with."""
+
+    generator: nn.Module
+    discriminator: nn.Module
+    resolution: int
+    batch_size: int
+    lr: float
+    betas: tuple[float, float]
+    generator_first: bool = False
+    simultaneous: bool = False
+
+
+def normal_init(network: nn.Module) -> None:
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(layer.weight, 0.0, 0.02)
+        elif isinstance(layer, nn.BatchNorm2d):
+            nn.init.normal_(layer.weight, 1.0, 0.02)
+            nn.init.zeros_(layer.bias)
+
+
+def pytorch_examples() -> Peer:
+    generator = nn.Sequential(nn.Unflatten(1, (100, 1, 1)))
+    for i, (inputs, outputs) in enumerate(((100, 512), (512, 256), (256, 128), (128, 64))):
+        stride, padding = (1, 0) if i == 0 else (2, 1)
+        generator.append(nn.ConvTranspose2d(inputs, outputs, 4, stride, padding, bias=False))
+        generator.extend([nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)])
+    generator.extend([nn.ConvTranspose2d(64, 1, 4, 2, 1, bias=False), nn.Tanh()])
+    discriminator = nn.Sequential(nn.Conv2d(1, 64, 4, 2, 1, bias=False), nn.LeakyReLU(0.2, inplace=True))
+    for inputs, outputs in ((64, 128), (128, 256), (256, 512)):
+        discriminator.append(nn.Conv2d(inputs, outputs, 4, 2, 1, bias=False))
+        discriminator.extend([nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True)])
+    discriminator.extend([nn.Conv2d(512, 1, 4, 1, 0, bias=False), nn.Flatten(0)])
+    normal_init(generator)
+    normal_init(discriminator)
+    return Peer(generator, discriminator, resolution=64, batch_size=64, lr=2e-4, betas=(0.5, 0.999))
+
+
+def tensorflow_tutorial() -> Peer:
+    def batch_norm(channels: int, *, dense: bool = False) -> nn.Module:  # Keras: momentum 0.99, epsilon 1e-3
+        kind = nn.BatchNorm1d if dense else nn.BatchNorm2d
+        return kind(channels, eps=1e-3, momentum=0.01)
+
+    def up(inputs: int, outputs: int, stride: int) -> nn.Module:
+        return nn.ConvTranspose2d(inputs, outputs, 5, stride, 2, output_padding=stride - 1, bias=False)
+
+    generator = nn.Sequential(
+        *(nn.Linear(100, 7 * 7 * 256, bias=False), batch_norm(7 * 7 * 256, dense=True), nn.LeakyReLU(0.3)),
+        nn.Unflatten(1, (256, 7, 7)),
+        *(up(256, 128, 1), batch_norm(128), nn.LeakyReLU(0.3)),
+        *(up(128, 64, 2), batch_norm(64), nn.LeakyReLU(0.3)),
+        *(up(64, 1, 2), nn.Tanh()),
+    )
+    discriminator = nn.Sequential(
+        *(nn.Conv2d(1, 64, 5, 2, 2), nn.LeakyReLU(0.3), nn.Dropout(0.3)),
+        *(nn.Conv2d(64, 128, 5, 2, 2), nn.LeakyReLU(0.3), nn.Dropout(0.3)),
+        *(nn.Flatten(), nn.Linear(128 * 7 * 7, 1), nn.Flatten(0)),
+    )
+    for layer in [*generator.modules(), *discriminator.modules()]:
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return Peer(generator, discriminator, resolution=28, batch_size=256, lr=1e-4, betas=(0.9, 0.999), simultaneous=True)
+
+
+def lightning() -> Peer:
+    generator = nn.Sequential(nn.Linear(100, 128), nn.LeakyReLU(0.2, inplace=True))
+    for inputs, outputs in ((128, 256), (256, 512), (512, 1024)):  # 0.8 is epsilon there, not momentum
+        generator.extend([nn.Linear(inputs, outputs), nn.BatchNorm1d(outputs, 0.8), nn.LeakyReLU(0.2, inplace=True)])
+    generator.extend([nn.Linear(1024, 784), nn.Tanh(), nn.Unflatten(1, (1, 28, 28))])
+    discriminator = nn.Sequential(
+        *(nn.Flatten(), nn.Linear(784, 512), nn.LeakyReLU(0.2, inplace=True)),
+        *(nn.Linear(512, 256), nn.LeakyReLU(0.2, inplace=True), nn.Linear(256, 1), nn.Flatten(0)),
+    )
+    return Peer(
+        generator, discriminator, resolution=28, batch_size=64, lr=2e-4, betas=(0.5, 0.999), generator_first=True
+    )
+
+
+def pytorch_gan() -> Peer:
+    generator = nn.Sequential(nn.Linear(100, 128 * 8 * 8), nn.Unflatten(1, (128, 8, 8)), nn.BatchNorm2d(128))
+    for inputs, outputs in ((128, 128), (128, 64)):
+        generator.extend([nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, 1, 1)])
+        generator.extend([nn.BatchNorm2d(outputs, 0.8), nn.LeakyReLU(0.2, inplace=True)])
+    generator.extend([nn.Conv2d(64, 1, 3, 1, 1), nn.Tanh()])
+    discriminator = nn.Sequential()
+    for inputs, outputs in ((1, 16), (16, 32), (32, 64), (64, 128)):
+        discriminator.append(nn.Conv2d(inputs, outputs, 3, 2, 1))
+        discriminator.extend([nn.LeakyReLU(0.2, inplace=True), nn.Dropout2d(0.25)])
+        if inputs > 1:
+            discriminator.append(nn.BatchNorm2d(outputs, 0.8))
+    discriminator.extend([nn.Flatten(), nn.Linear(128 * 2 * 2, 1), nn.Flatten(0)])
+    normal_init(generator)
+    normal_init(discriminator)
+    return Peer(
+        generator, discriminator, resolution=32, batch_size=64, lr=2e-4, betas=(0.5, 0.999), generator_first=True
+    )
+
+
+PEERS: dict[str, Callable[[], Peer]] = {
+    "lightning": lightning,
+    "pytorch_gan": pytorch_gan,
+    "tensorflow_tutorial": tensorflow_tutorial,
+    "pytorch_examples": pytorch_examples,
+}
+
+
+def train(peer: Peer, images: Tensor) -> Iterator[None]:
+    """One step a time; float32, default layout, binary cross-entropy."""
+    g_optimizer, d_optimizer = (
+        torch.optim.Adam(network.parameters(), lr=peer.lr, betas=peer.betas)
+        for network in (peer.generator, peer.discriminator)
+    )
+
+    def update_generator(fake: Tensor) -> None:
+        g_optimizer.zero_grad()
+        F.softplus(-peer.discriminator(fake)).mean().backward()
+        g_optimizer.step()
+
+    def update_discriminator(real: Tensor, fake: Tensor) -> None:
+        d_optimizer.zero_grad()
+        loss = F.softplus(-peer.discriminator(real)).mean() + F.softplus(peer.discriminator(fake.detach())).mean()
+        (loss / 2 if peer.generator_first else loss).backward()  # those two halve it
+        d_optimizer.step()
+
+    def update_both(real: Tensor, fake: Tensor) -> None:
+        real_logits, fake_logits = peer.discriminator(real), peer.discriminator(fake)
+        d_loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+        g_parameters, d_parameters = list(peer.generator.parameters()), list(peer.discriminator.parameters())
+        g_gradients = torch.autograd.grad(F.softplus(-fake_logits).mean(), g_parameters, retain_graph=True)
+        d_gradients = torch.autograd.grad(d_loss, d_parameters)
+        for parameter, gradient in zip(g_parameters + d_parameters, g_gradients + d_gradients, strict=True):
+            parameter.grad = gradient
+        g_optimizer.step()
+        d_optimizer.step()
+
+    while True:
+        for index in torch.randperm(len(images)).split(peer.batch_size):
+            if len(index) < peer.batch_size:
+                continue
+            real = to_float(images[index])
+            fake = peer.generator(torch.randn(peer.batch_size, 100))
+            if peer.simultaneous:
+                update_both(real, fake)
+            elif peer.generator_first:
+                update_generator(fake)
+                update_discriminator(real, fake)
+            else:
+                update_discriminator(real, fake)
+                update_generator(fake)
+            yield
+
+
+@torch.inference_mode()
+def score(peer: Peer, data: ImageData, cache: Path) -> dict[str, float]:
+    peer.generator.eval()
+    latents = torch.randn(NUM_SAMPLES, 100, generator=torch.Generator().manual_seed(0))
+    samples = torch.cat([to_uint8(peer.generator(batch)) for batch in latents.split(100)])
+    peer.generator.train()
+    found = {}
+    for name in SPACES:
+        space = load_feature_space(name)
+        real = reference(space, data.split("train").images, with_features=False, cache=cache)
+        found[name] = round(values(monitor(space.extract(samples), space=space, real=real))["fid"], 3)
+    return found
+
+
+def measure(name: str, seed: int, *, minutes: float, root: Path) -> dict[str, object]:
+    torch.manual_seed(seed)
+    started, peer = time.process_time(), PEERS[name]()
+    data = ImageData(
+        name="mnist", root=root, batch_size=1, resolution=peer.resolution, channels=1, d_steps=1, seed=seed
+    )
+    steps, curve, scoring, due, wall = 0, [], 0.0, 0.0, time.perf_counter()
+    for _ in train(peer, data.split("train").images):
+        steps += 1
+        spent = time.process_time() - started - scoring
+        if spent >= due or spent >= 60 * minutes:
+            before = time.process_time()
+            curve.append({"cpu_seconds": round(spent, 1), "step": steps, **score(peer, data, root / "statistics")})
+            scoring += time.process_time() - before
+            due = max(due + 15, 1.1 * spent)  # ever longer apart: what counts is the ratio
+        if spent >= 60 * minutes:
+            break
+    return {
+        "peer": name,
+        "seed": seed,
+        "cpu_minutes": minutes,
+        "steps": steps,
+        "metric": "fid_<extractor>_train_2k",
+        "curve": curve,
+        "wall_seconds_with_scoring": round(time.perf_counter() - wall, 1),
+        "date": date.today().isoformat(),
+        "torch": torch.__version__,
+        "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--root", type=Path, default=Path(os.environ.get("DCGAN_DATA", "data")))
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    lines = [json.loads(line) for line in arguments.out.read_text().splitlines()] if arguments.out.exists() else []
+    done = {(line["peer"], line["seed"], line["cpu_minutes"]) for line in lines}
+    for seed in arguments.seeds:
+        for name in arguments.peers:
+            if (name, seed, arguments.minutes) not in done:
+                line = measure(name, seed, minutes=arguments.minutes, root=arguments.root)
+                with arguments.out.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+                print(name, seed, line["curve"][-1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
