@@ -1,0 +1,54 @@
+"""What ``keep_freed_memory`` saves: images/s of ``dcgan.train`` with it over without it, in alternating pairs.
+
+    python experiments/speed/memory.py
+
+One thread, 300 steps a run, no evaluation; the run's own clock, without imports. Appends to memory.jsonl.
+"""
+
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "memory.jsonl"
+PAIRS = 9
+WORDS = ["metrics=none", "logger=none", "trainer.gpus=0", "trainer.max_steps=300", "trainer.enable_progress_bar=false"]
+
+
+def images_per_second(width: int, *, keep: bool, folder: str) -> float:
+    command = [sys.executable, "-m", "dcgan.train", f"model.width={width}", f"keep_freed_memory={keep}", *WORDS]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=environment)
+    return float(re.findall(r"\((\d+) images/s\)", result.stdout)[0])
+
+
+def main() -> None:
+    for width in (32, 64):
+        ratios = []
+        with tempfile.TemporaryDirectory() as folder:
+            for pair in range(PAIRS):
+                order = (True, False) if pair % 2 else (False, True)
+                speed = {keep: images_per_second(width, keep=keep, folder=folder) for keep in order}
+                ratios.append(round(speed[True] / speed[False], 3))
+        line = {
+            "date": date.today().isoformat(),
+            "width": width,
+            "ratios": ratios,
+            "median": statistics.median(ratios),
+            "torch": torch.__version__,
+            "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+        }
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
