@@ -1,4 +1,4 @@
-"""``experiment=quick``, three seeds, as a person would run it: default threads. One JSON line per finished run.
+"""The first ``experiment=quick``, three seeds, as a person would run it: default threads. One JSON line a run.
 
     python experiments/2026-11-22_first_light/run.py
 
@@ -17,6 +17,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
 SEEDS = (0, 1, 2)
+FIRST_QUICK = ["model.width=32", "optimizer.lr=5e-4", "ema.half_life=20", "trainer.max_steps=4000"]
 
 
 def run(*command: str) -> str:
@@ -25,7 +26,7 @@ def run(*command: str) -> str:
 
 def measure(seed: int) -> dict[str, object]:
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    out = run("dcgan.train", "experiment=quick", f"seed={seed}")
+    out = run("dcgan.train", *FIRST_QUICK, f"seed={seed}")
     wall, after = time.perf_counter() - started, resource.getrusage(resource.RUSAGE_CHILDREN)
     folder = Path(re.findall(r"run +(\S+)", out)[0])
     run("dcgan.evaluate", f"run={folder}")
@@ -34,7 +35,7 @@ def measure(seed: int) -> dict[str, object]:
     training = [record for record in records if record["split"] == "train"]
     return {
         "seed": seed,
-        "command": f"python -m dcgan.train experiment=quick seed={seed}",
+        "command": f"python -m dcgan.train {' '.join(FIRST_QUICK)} seed={seed}",
         **{record["metric"]: round(record["value"], 3) for record in records[-1:]},
         "best_step": records[-1]["step"],
         "curve": [[record["step"], round(record["value"], 3)] for record in training],
