@@ -74,8 +74,8 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
 def keep_freed_memory() -> bool:
     """Have this process keep the memory that it frees, instead of asking the kernel for it at every step again.
 
-    By default glibc gives large blocks back at once, and the kernel then zeroes the same pages for the next activation:
-    an eighth of a step on a CPU (experiments/speed). The peak stays what it was. For the whole process, for good.
+    By default glibc gives large blocks back, and the kernel then zeroes the same pages for the next activation
+    (experiments/speed). The peak stays what it was. For the whole process, for good.
 
     Returns:
         Whether it could be done: with glibc.
