@@ -263,7 +263,10 @@ def test_what_users_type_trains_on_the_cpu_with_one_warning(command: Command, wo
 
 @pytest.mark.parametrize(
     "words",
-    [["d_steps=2"], ["data.resolution=32", "data.channels=3"], ["logger=csv"], ["logger=none"]],
+    [
+        *(["d_steps=2"], ["data.resolution=32", "data.channels=3"], ["trainer=debug"], ["logger=csv"], ["logger=none"]),
+        *([f"data={name}", f"model.conditional={on}"] for name in options("data") for on in (False, True)),
+    ],
 )
 def test_every_axis_takes_steps(words: list[str], command: Command, workdir: Path) -> None:
     run = train(command, "trainer.max_steps=3", "metrics=none", *words)
