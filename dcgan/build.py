@@ -17,6 +17,7 @@ from dcgan.latents import random_stream
 from dcgan.losses import LOSSES, Loss, NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Builder, Discriminator, Generator
+from dcgan.models.layers import FromImages, ToImages
 from dcgan.objective import Objective
 from dcgan.optim import OPTIMIZERS, OptimizerBuilder
 from dcgan.penalties import PENALTIES
@@ -56,7 +57,11 @@ def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
         arguments |= _conditional_arguments(config, build)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_stream(config.seed, "weights").initial_seed())
-        return build(**arguments, channels=config.data.channels, resolution=config.data.resolution)
+        networks = build(**arguments, channels=config.data.channels, resolution=config.data.resolution)
+    for layer in (layer for network in networks for layer in network.modules()):
+        if isinstance(layer, FromImages | ToImages):
+            layer.fast = config.fast_ends
+    return networks
 
 
 def _model_arguments(model: ModelConfig, build: Builder) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Every model of conf/model at every data shape, conditional or not, and every part they are put together from."""
 
+from typing import Any
+
 import pytest
 import torch
 from conftest import composed, config, options
@@ -11,7 +13,7 @@ from dcgan.config.schema import TrainConfig
 from dcgan.losses import NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Discriminator, Generator
-from dcgan.models.layers import MinibatchStddev, default_depth, initialise, upsample
+from dcgan.models.layers import KERNEL, FromImages, MinibatchStddev, ToImages, default_depth, initialise, upsample
 from dcgan.models.norms import ConditionalNorm, norm
 from dcgan.models.packing import Packed
 
@@ -151,10 +153,10 @@ def test_dcgan_is_built_as_described() -> None:
     kinds = [type(layer).__name__ for layer in generator.body]
     assert kinds == [
         *("Linear", "BatchNorm1d", "ReLU", "Unflatten"),
-        *("ConvTranspose2d", "BatchNorm2d", "ReLU", "ConvTranspose2d", "Tanh"),
+        *("ConvTranspose2d", "BatchNorm2d", "ReLU", "ToImages", "Tanh"),
     ]
     kinds = [type(layer).__name__ for layer in discriminator.body]
-    assert kinds == ["Conv2d", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Flatten"]
+    assert kinds == ["FromImages", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Flatten"]
     convolutions = [layer for layer in discriminator.body if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in convolutions] == [64, 128]
     for layer in (*generator.body, *discriminator.body):
@@ -317,12 +319,12 @@ def test_a_key_that_a_model_ignores_or_needs(words: list[str], line: str) -> Non
 
 
 def test_a_model_that_takes_few_arguments_is_given_those(monkeypatch: pytest.MonkeyPatch) -> None:
-    def small(*, width: int, depth: int | None, latent_dim: int, channels: int, resolution: int) -> None:
-        return None
+    def small(*, width: int, depth: int | None, latent_dim: int, channels: int, resolution: int) -> tuple[()]:
+        return ()
 
     monkeypatch.setitem(MODELS, "small", small)
     off = ["model.norm=null", "model.upsample=null", "model.init=null"]
-    assert build_networks(config("model.name=small", *off)) is None
+    assert build_networks(config("model.name=small", *off)) == ()
     with pytest.raises(ValueError, match="model.init=normal: model=small has no use for it"):
         build_networks(config("model.name=small", *off[:2]))
     with pytest.raises(ValueError, match="model.conditional=true: model=small takes no labels"):
@@ -338,3 +340,49 @@ def test_labels_are_needed_for_a_conditional_model(monkeypatch: pytest.MonkeyPat
 def test_an_unconditional_model_has_no_more_weights_than_before() -> None:
     names = {name for network in build("dcgan") for name, _ in network.named_parameters()}
     assert not any("embedding" in name or "classes" in name for name in names)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("kind", [FromImages, ToImages])
+def test_fast_ends_compute_the_same_function_and_derivatives_as_the_stock_convolutions(
+    kind: Any, channels: int
+) -> None:
+    sizes = (channels, 6) if kind is FromImages else (6, channels)
+    layer = kind(*sizes, **KERNEL).double()
+    found = []
+    inputs = torch.randn(5, sizes[0], 12, 8).double()
+    for fast in (True, False):
+        layer.fast = fast
+        x = inputs.clone().requires_grad_()
+        outputs = layer(x)
+        first = torch.autograd.grad(outputs.pow(3).sum(), [x, *layer.parameters()], create_graph=True)
+        second = torch.autograd.grad(first[0].pow(2).sum(), [x, *layer.parameters()])  # as of a gradient penalty
+        found.append([outputs, *first, *second])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+def ends_and_their_gradients(layout: torch.memory_format, *, fast: bool, bfloat16: bool) -> list[Tensor]:
+    generator, discriminator = build_networks(config("model.width=16", f"fast_ends={fast}"))
+    layers = [layer for network in (generator, discriminator) for layer in network.modules()]
+    assert [layer.fast for layer in layers if isinstance(layer, FromImages | ToImages)] == [fast, fast]
+    for network in (generator, discriminator):
+        network.to(memory_format=layout)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        images = generator(latents(generator)[0])
+        logits = discriminator(images).logits.float()
+    logits.sum().backward()
+    return [images.detach().float(), logits.detach(), generator.body[-2].weight.grad, discriminator.body[0].weight.grad]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_fast_ends_are_as_exact_as_the_stock_ones_in_both_layouts(layout: torch.memory_format) -> None:
+    plain = ends_and_their_gradients(layout, fast=False, bfloat16=False)
+    for one, other in zip(ends_and_their_gradients(layout, fast=True, bfloat16=False), plain, strict=True):
+        assert float((one - other).norm() / other.norm()) < 1e-4
+    errors = [
+        [float((one - other).norm() / other.norm()) for one, other in zip(found, plain, strict=True)]
+        for found in (ends_and_their_gradients(layout, fast=fast, bfloat16=True) for fast in (True, False))
+    ]
+    for fast, stock in zip(*errors, strict=True):
+        assert fast < 1.5 * stock

@@ -194,6 +194,7 @@ class TrainConfig:
     resume: str | None
     penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    fast_ends: bool = True
     keep_freed_memory: bool = True
 
 

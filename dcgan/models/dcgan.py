@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KERNEL, Flatten, MinibatchStddev, initialise, resolve_depth, upsample
+from dcgan.models.layers import KERNEL, Flatten, FromImages, MinibatchStddev, initialise, resolve_depth, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -57,7 +57,7 @@ class DCGANGenerator(Generator):
             self.body.extend(upsample(upsample_kind, wide, narrow, bias=bias))
             self.body.extend(norm(norm_kind, narrow, num_classes=classes))
             self.body.append(nn.ReLU())
-        self.body.extend(upsample(upsample_kind, width, channels))
+        self.body.extend(upsample(upsample_kind, width, channels, images=True))
         self.body.append(nn.Tanh())
         initialise(self, init)
 
@@ -92,7 +92,7 @@ class DCGANDiscriminator(Discriminator):
         bias = norm_kind in ("none", "spectral")
         self.labelled = LabelledImages(num_classes, resolution=resolution) if conditioning == "concat" else None
         inputs = channels + (1 if self.labelled else 0)
-        self.body = nn.Sequential(nn.Conv2d(inputs, width, **KERNEL), *_activation(dropout))
+        self.body = nn.Sequential(FromImages(inputs, width, **KERNEL), *_activation(dropout))
         for narrow, wide in pairwise(widths):
             self.body.append(nn.Conv2d(narrow, wide, bias=bias, **KERNEL))
             self.body.extend([*norm(norm_kind, wide), *_activation(dropout)])

@@ -4,25 +4,68 @@ import math
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 KERNEL: dict[str, Any] = {"kernel_size": 4, "stride": 2, "padding": 1}  # halves or doubles the resolution exactly
 KAIMING_GAIN = (2 / (1 + 0.2**2)) ** 0.5  # keeps the variance through LeakyReLU(0.2)
 
 
-def upsample(kind: str, inputs: int, outputs: int, *, bias: bool = True) -> list[nn.Module]:
+def upsample(kind: str, inputs: int, outputs: int, *, bias: bool = True, images: bool = False) -> list[nn.Module]:
     """Layers that double the resolution, (N, inputs, H, W) -> (N, outputs, 2 H, 2 W).
 
     Args:
         kind: ``transposed`` convolution (Radford et al. 2016); ``nearest`` neighbour, then a convolution (Odena et al.
             2016, against checkerboards); ``pixel_shuffle`` of a convolution's channels (Shi et al. 2016).
+        images: the outputs are images.
     """
     if kind == "transposed":
-        return [nn.ConvTranspose2d(inputs, outputs, bias=bias, **KERNEL)]
+        return [(ToImages if images else nn.ConvTranspose2d)(inputs, outputs, bias=bias, **KERNEL)]
     if kind == "nearest":
         return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
     assert kind == "pixel_shuffle"
     return [nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=bias), nn.PixelShuffle(2)]
+
+
+class FromImages(nn.Conv2d):
+    """A convolution with ``KERNEL`` that reads images. With so few channels it waits for memory most of the time.
+
+    On a CPU it is computed as what it equals, a 2x2 convolution of stride 1 on 2x2 blocks of pixels (space to depth).
+    ``fast = False`` computes it as it stands; experiments/speed compares the two.
+    """
+
+    fast = True
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W), H and W even -> (N, out_channels, H / 2, W / 2)."""
+        if not (self.fast and images.device.type == "cpu"):
+            return super().forward(images)
+        n, channels, height, width = images.shape
+        rows = F.pad(images.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+        blocks = rows.reshape(n, height // 2 + 1, 2, width // 2 + 1, 2, channels).permute(0, 1, 3, 2, 4, 5).flatten(3)
+        kernel = self.weight.view(-1, channels, 2, 2, 2, 2).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
+        kernel = kernel.contiguous(memory_format=torch.channels_last)
+        return F.conv2d(blocks.permute(0, 3, 1, 2), kernel, self.bias)
+
+
+class ToImages(nn.ConvTranspose2d):
+    """A transposed convolution with ``KERNEL`` that writes images.
+
+    On a CPU it is computed as what it equals, a matrix product whose results are added up where they overlap (col2im),
+    in float32. ``fast = False``: as it stands.
+    """
+
+    fast = True
+
+    def forward(self, features: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, in_channels, H, W) -> (N, C, 2 H, 2 W)."""
+        if not (self.fast and features.device.type == "cpu"):
+            return super().forward(features, output_size)
+        n, channels, height, width = features.shape
+        patches = features.permute(0, 2, 3, 1).reshape(-1, channels) @ self.weight.flatten(1)
+        patches = patches.to(torch.promote_types(patches.dtype, torch.float32)).view(n, height * width, -1)
+        images = F.fold(patches.transpose(1, 2), (2 * height, 2 * width), **KERNEL)
+        return images if self.bias is None else images + self.bias.view(-1, 1, 1)
 
 
 class Flatten(nn.Flatten):
