@@ -1,7 +1,8 @@
-"""What other people's DCGANs reach on one CPU core in 30 minutes: FID over the process's CPU-seconds.
+"""What other people's DCGANs reach on one CPU core in 30 minutes, and ours: FID over the process's CPU-seconds.
 
     python experiments/speed/peers.py                  # four peers, two seeds: four CPU-hours, one thread
     python experiments/speed/peers.py --minutes 1 --peers lightning
+    python experiments/speed/peers.py --peers quick best      # our recipes, to their own end
 
 A queue: runs that have their line in peers.jsonl are skipped. Networks, hyper-parameters, batch size and order of
 updates are the peers', in float32 and a plain loop, written anew from their descriptions:
@@ -11,33 +12,43 @@ updates are the peers', in float32 and a plain loop, written anew from their des
 - ``lightning``: the fully connected GAN example of PyTorch Lightning; the generator goes first
 - ``pytorch_gan``: dcgan.py of PyTorch-GAN, at 32x32; the generator goes first
 
-Scored like our own runs while training (``fid_digits``, 2,000 samples, training split) and with the two extractors that
-nothing is tuned to. Samples and real images of other sizes go through one resize: dcgan.images.fit, to 28x28.
-Time spent on scoring is not counted; reading and resizing the data is (at the start, once).
+All are scored like our runs while training (``fid_digits``, 2,000 samples, training split) and with the two extractors
+that nothing is tuned to. Samples and real images of other sizes go through one resize: dcgan.images.fit, to 28x28.
+Time spent on scoring is not counted; reading and resizing the data is (at the start, once), imports are not.
 """
 
 import argparse
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from hydra import compose, initialize_config_dir
+from lightning import Callback, Trainer
 from torch import Tensor, nn
 
+from dcgan import runs
+from dcgan.config.check import check
+from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
+from dcgan.gan import GAN
 from dcgan.images import to_float, to_uint8
 from dcgan.metrics.measure import monitor, values
-from dcgan.metrics.reference import reference
+from dcgan.metrics.reference import Reference, reference
 
 RESULTS = Path(__file__).parent / "peers.jsonl"
 NUM_SAMPLES = 2000
 SPACES = ("digits", "digits1", "digits2")
+OURS = ("quick", "dcgan", "best")
 
 
 @dataclass
@@ -196,45 +207,99 @@ def train(peer: Peer, images: Tensor) -> Iterator[None]:
             yield
 
 
+class Clock:
+    """FID over the process's CPU-seconds since it was made, without those spent here; looks are ever farther apart."""
+
+    def __init__(self, *, minutes: float, root: Path) -> None:
+        self.curve: list[dict[str, float]] = []
+        self.limit, self.due, self.scoring = 60 * minutes, 0.0, 0.0
+        self.spaces = {name: load_feature_space(name) for name in SPACES}
+        self.references: dict[str, Reference] = {}
+        self.root = root
+        self.started, self.wall = time.process_time(), time.perf_counter()
+
+    def refer_to(self, images: Tensor) -> None:
+        before = time.process_time()
+        for name, space in self.spaces.items():
+            self.references[name] = reference(space, images, with_features=False, cache=self.root / "statistics")
+        self.scoring += time.process_time() - before
+
+    def is_over(self, step: int, sample: Callable[[], Tensor], *, last: bool = False) -> bool:
+        """Score uint8 images from ``sample`` if it is time to, and say whether the whole time is spent."""
+        before = time.process_time()
+        spent = before - self.started - self.scoring
+        over = last or spent >= self.limit
+        if over or spent >= self.due:
+            samples, found = sample(), {}
+            for name, space in self.spaces.items():
+                measured = monitor(space.extract(samples), space=space, real=self.references[name])
+                found[name] = round(values(measured)["fid"], 3)
+            self.curve.append({"cpu_seconds": round(spent, 1), "step": step, **found})
+            self.due = max(self.due + 15, 1.1 * spent)  # what counts is the ratio
+            self.scoring += time.process_time() - before
+        return over
+
+
 @torch.inference_mode()
-def score(peer: Peer, data: ImageData, cache: Path) -> dict[str, float]:
+def draw(peer: Peer) -> Tensor:
     peer.generator.eval()
     latents = torch.randn(NUM_SAMPLES, 100, generator=torch.Generator().manual_seed(0))
     samples = torch.cat([to_uint8(peer.generator(batch)) for batch in latents.split(100)])
     peer.generator.train()
-    found = {}
-    for name in SPACES:
-        space = load_feature_space(name)
-        real = reference(space, data.split("train").images, with_features=False, cache=cache)
-        found[name] = round(values(monitor(space.extract(samples), space=space, real=real))["fid"], 3)
-    return found
+    return samples
+
+
+def measure_peer(name: str, seed: int, clock: Clock) -> int:
+    torch.manual_seed(seed)
+    peer = PEERS[name]()
+    data = ImageData(
+        name="mnist", root=clock.root, batch_size=1, resolution=peer.resolution, channels=1, d_steps=1, seed=seed
+    )
+    images = data.split("train").images
+    clock.refer_to(images)
+    for step, _ in enumerate(train(peer, images), start=1):
+        if clock.is_over(step, partial(draw, peer)):
+            return step
+    raise AssertionError
+
+
+class Look(Callback):
+    """Ends the run when the clock says so; its last step is scored in any case."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:
+        step = trainer.global_step
+        sample = partial(pl_module.sample, n=NUM_SAMPLES, seed=pl_module.seed)
+        if self.clock.is_over(step, sample, last=step == trainer.max_steps):
+            trainer.should_stop = True
+
+
+def measure_ours(name: str, seed: int, clock: Clock) -> int:
+    words = [f"experiment={name}", f"seed={seed}", f"data.root={clock.root}", "trainer.gpus=0", "metrics=none"]
+    words += ["logger=none", "trainer.enable_progress_bar=false"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = check(compose("train", words), TrainConfig)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.build_run(config, Path(folder))
+        clock.refer_to(run.data.split("train").images)
+        run.trainer.callbacks.insert(0, Look(clock))
+        runs.fit(run, resume=False)
+    return int(run.trainer.global_step)
 
 
 def measure(name: str, seed: int, *, minutes: float, root: Path) -> dict[str, object]:
-    torch.manual_seed(seed)
-    started, peer = time.process_time(), PEERS[name]()
-    data = ImageData(
-        name="mnist", root=root, batch_size=1, resolution=peer.resolution, channels=1, d_steps=1, seed=seed
-    )
-    steps, curve, scoring, due, wall = 0, [], 0.0, 0.0, time.perf_counter()
-    for _ in train(peer, data.split("train").images):
-        steps += 1
-        spent = time.process_time() - started - scoring
-        if spent >= due or spent >= 60 * minutes:
-            before = time.process_time()
-            curve.append({"cpu_seconds": round(spent, 1), "step": steps, **score(peer, data, root / "statistics")})
-            scoring += time.process_time() - before
-            due = max(due + 15, 1.1 * spent)  # ever longer apart: what counts is the ratio
-        if spent >= 60 * minutes:
-            break
+    clock = Clock(minutes=minutes, root=root)
+    steps = (measure_peer if name in PEERS else measure_ours)(name, seed, clock)
     return {
         "peer": name,
         "seed": seed,
         "cpu_minutes": minutes,
         "steps": steps,
         "metric": "fid_<extractor>_train_2k",
-        "curve": curve,
-        "wall_seconds_with_scoring": round(time.perf_counter() - wall, 1),
+        "curve": clock.curve,
+        "wall_seconds_with_scoring": round(time.perf_counter() - clock.wall, 1),
         "date": date.today().isoformat(),
         "torch": torch.__version__,
         "cpu": torch.cpu.get_capabilities().get("cpu_name"),
@@ -244,7 +309,7 @@ def measure(name: str, seed: int, *, minutes: float, root: Path) -> dict[str, ob
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=30.0)
-    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--peers", nargs="+", choices=[*PEERS, *OURS], default=list(PEERS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--root", type=Path, default=Path(os.environ.get("DCGAN_DATA", "data")))
     parser.add_argument("--out", type=Path, default=RESULTS)
