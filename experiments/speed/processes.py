@@ -1,0 +1,66 @@
+"""Two cores: one job with two threads, one job in two processes (DDP), two jobs of a sweep. In turns, images/s.
+
+    python experiments/speed/processes.py
+
+``dcgan.train`` at width 32, 150 steps, no evaluation; the runs' own clocks, imports left out. The two jobs of a sweep
+are given no number of threads: dividing the cores is the launcher's part. Appends to processes.jsonl.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "processes.jsonl"
+ROUNDS = 9
+WORDS = ["model.width=32", "metrics=none", "logger=none", "trainer.max_steps=150", "trainer.enable_progress_bar=false"]
+WAYS: dict[str, tuple[list[str], int | None]] = {  # words of the command line, threads
+    "one job, one thread": (["trainer.gpus=0"], 1),
+    "one job, two threads": (["trainer.gpus=0"], 2),
+    "one job, two processes of one thread": (["trainer.accelerator=cpu", "trainer.devices=2"], 1),
+    "two jobs at once": (
+        ["-m", "seed=0,1", "trainer.gpus=0", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        None,
+    ),
+}
+
+
+def images_per_second(words: list[str], threads: int | None, root: str) -> float:
+    """The sum over the jobs."""
+    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
+    if threads is not None:
+        environment["OMP_NUM_THREADS"] = str(threads)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "dcgan.train", *WORDS, *words, f"data.root={root}"]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
+        found = [json.loads(path.read_text()) for path in Path(folder).rglob("status.json")]
+    assert len(found) == (2 if "-m" in words else 1)
+    return float(sum(status["results"]["images_per_second"] for status in found))
+
+
+def main() -> None:
+    root = str(Path(os.environ.get("DCGAN_DATA", "data")).absolute())
+    speeds: dict[str, list[float]] = {name: [] for name in WAYS}
+    for i in range(ROUNDS):
+        names = list(WAYS)[i % len(WAYS) :] + list(WAYS)[: i % len(WAYS)]
+        for name in names:
+            speeds[name].append(images_per_second(*WAYS[name], root))
+        print({name: values[-1] for name, values in speeds.items()}, flush=True)
+    alone = speeds["one job, one thread"]
+    ratios = {name: [round(a / b, 3) for a, b in zip(values, alone, strict=True)] for name, values in speeds.items()}
+    for name, values in ratios.items():
+        print(f"{name:<38} {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
+    line = {"date": date.today().isoformat(), "images_per_second": speeds, "ratios": ratios}
+    line |= {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""How a step's cost grows with batch, width, depth and resolution, and which bound holds where.
+
+    python experiments/speed/scale.py
+
+Around one setting (width 64, batch 128, 28x28, two strided convolutions), one thing changes at a time. Measured: the
+bare step of bench.py on one thread, bf16 where the CPU computes in it and float32, medians. Counted while it runs:
+floating-point operations of matrix products and convolutions, bytes that each operation reads and writes (caches
+ignored), and the number of operations. Appends to scale.jsonl; scale_table.py turns it into the table, and derives
+what an accelerator would take.
+"""
+
+import json
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import torch
+from bench import bare_loop
+from hydra import compose, initialize_config_dir
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from dcgan import runs
+from dcgan.config.check import check
+from dcgan.config.schema import CONF, TrainConfig
+
+RESULTS = Path(__file__).parent / "scale.jsonl"
+STEPS, WARM_UP = 9, 3
+SETTINGS = [
+    {},
+    *({"data.batch_size": n} for n in (16, 32, 64, 256, 512)),
+    *({"model.width": n} for n in (8, 16, 32, 128)),
+    *({"data.resolution": 32, "model.depth": n} for n in (1, 2, 3)),
+    *({"data.resolution": 64, "model.depth": n} for n in (2, 3, 4)),
+    {"model.width": 2, "data.batch_size": 4},  # next to no arithmetic: what the framework costs
+]
+
+
+class Traffic(TorchDispatchMode):
+    """Counts operations that move data, and the bytes of their arguments and results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operations = self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if not func.is_view:
+            picked = func is torch.ops.aten.index.Tensor  # a batch: of the whole data set it reads as much as it writes
+            leaves = tree_leaves((result, result) if picked else (args, kwargs, result))
+            tensors = [t for t in leaves if isinstance(t, Tensor)]
+            self.operations += 1
+            self.bytes += sum(t.numel() * t.element_size() for t in tensors)
+        return result
+
+
+def measure(setting: dict[str, int], precision: str, root: str) -> dict[str, Any]:
+    words: Sequence[str] = [f"{key}={value}" for key, value in setting.items()]
+    fixed = [f"trainer.precision={precision}", f"data.root={root}", "trainer.gpus=0", "metrics=none"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = check(compose("train", [*words, *fixed]), TrainConfig)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.build_run(config, Path(folder))
+    loop = bare_loop(run)
+    times = []
+    for _ in range(WARM_UP + STEPS):
+        started = time.perf_counter()
+        next(loop)
+        times.append(time.perf_counter() - started)
+    with FlopCounterMode(display=False) as arithmetic, Traffic() as traffic:
+        next(loop)
+    networks = (run.gan.generator, run.gan.discriminator)
+    return {
+        "setting": setting,
+        "precision": precision,
+        "milliseconds": round(1000 * statistics.median(times[WARM_UP:]), 2),
+        "gflop": round(arithmetic.get_total_flops() / 1e9, 3),
+        "megabytes": round(traffic.bytes / 1e6, 1),
+        "operations": traffic.operations,
+        "parameters": sum(p.numel() for network in networks for p in network.parameters()),
+    }
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    root = os.environ.get("DCGAN_DATA", "data")
+    machine = {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
+    for precision in ("bf16-mixed", "32-true"):
+        for setting in SETTINGS:
+            line = {"date": date.today().isoformat(), **measure(setting, precision, root), **machine}
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""How long until something happens: --help, a mistake, the first optimiser step. In alternating pairs with a baseline.
+
+    python experiments/speed/startup.py
+
+--help and a mistake against a smallest program with Hydra's own --help, started as we are; the first step of
+``experiment=quick``, data present, against the imports it needs, in the same process. Appends to startup.jsonl.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from datetime import date
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "startup.jsonl"
+PAIRS = 9
+HYDRA_ALONE = """
+import hydra
+
+@hydra.main(version_base="1.3", config_path=None, config_name=None)
+def main(config):
+    pass
+
+main()
+"""
+FIRST_STEP = """
+import time
+begun = time.perf_counter()
+from hydra import compose, initialize_config_dir
+from lightning import Callback
+from dcgan import runs
+from dcgan.config.check import check
+from dcgan.config.schema import CONF, TrainConfig
+imported = time.perf_counter()
+import os, sys
+from pathlib import Path
+
+class Stop(Callback):
+    def on_train_batch_end(self, *_):
+        print(imported - begun, time.perf_counter() - imported, flush=True)
+        os._exit(0)
+
+with initialize_config_dir(str(CONF), version_base="1.3"):
+    config = check(compose("train", ["experiment=quick", "trainer.gpus=0", *sys.argv[1:]]), TrainConfig)
+run = runs.build_run(config, Path("run"))
+runs.record_start(run, [], resume=False)
+run.trainer.callbacks.append(Stop())
+runs.fit(run, resume=False)
+"""
+
+
+def seconds(*words: str, code: int) -> float:
+    started = time.perf_counter()
+    assert subprocess.run([sys.executable, *words], check=False, capture_output=True).returncode == code
+    return time.perf_counter() - started
+
+
+def first_step(root: str) -> tuple[float, float]:
+    words = [sys.executable, "-c", FIRST_STEP, f"data.root={root}"]
+    output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    imports, step = map(float, output.split("\n")[-2].split())
+    return imports, step
+
+
+def main() -> None:
+    found: dict[str, list[float]] = {}
+    root = str(Path(os.environ.get("DCGAN_DATA", "data")).absolute())
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        Path("alone.py").write_text(HYDRA_ALONE)
+        for _ in range(PAIRS):
+            for name, words, code in (
+                ("hydra_alone", ["alone.py", "--help"], 0),
+                ("help", ["-m", "dcgan.train", "--help"], 0),
+                ("mistake", ["-m", "dcgan.train", "optimizer.lr=-1"], 1),
+            ):
+                found.setdefault(name, []).append(round(seconds(*words, code=code), 3))
+            for name, value in zip(("imports", "first_step_after_imports"), first_step(root), strict=True):
+                found.setdefault(name, []).append(round(value, 3))
+    for name in ("help", "mistake"):
+        over = [a - b for a, b in zip(found[name], found["hydra_alone"], strict=True)]
+        found[f"{name}_over_hydra"] = [round(value, 3) for value in over]
+    for name, values in found.items():
+        print(f"{name:<26} {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})")
+    line = {"date": date.today().isoformat(), "seconds": found, "threads": torch.get_num_threads()}
+    line |= {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
+    with RESULTS.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()
