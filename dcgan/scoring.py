@@ -205,6 +205,7 @@ def _score_in(
         split=split,
         seed=samples.seed,
         started=started,
+        labels=samples.labels,
     )
     return line, near, real
 

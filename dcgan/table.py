@@ -65,6 +65,9 @@ def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
     if "class_kl" in first["measures"]:
         floor = first["measures"]["class_kl"]["sampling_floor"]
         notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+    of_label = [f"{_of_label(r['label_accuracy'])} ({r['extractor']})" for r in records if r.get("label_accuracy")]
+    if of_label:
+        notes.append(f"samples of the label that they were asked for: {'; '.join(of_label)}")
     for record in records:
         if record["metric"].startswith("copies_"):
             verdict = "copies training images" if record["accused"] else "no sign of copied training images"
@@ -80,6 +83,12 @@ def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
             )
     notes.append(f"extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
     return [f"  {note}" for note in notes]
+
+
+def _of_label(shares: Sequence[float | None]) -> str:
+    known = {label: share for label, share in enumerate(shares) if share is not None}
+    worst = min(known, key=known.__getitem__)
+    return f"{sum(known.values()) / len(known):.1%}, fewest of {worst}, {known[worst]:.1%}"
 
 
 def _with_interval(name: str, measure: Mapping[str, float]) -> str:

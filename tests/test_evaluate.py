@@ -250,6 +250,29 @@ def test_nothing_that_was_written_is_lost(command: Command, workdir: Path, real:
     assert refused.out == ""
 
 
+def test_samples_are_compared_with_the_labels_that_they_were_asked_for(
+    command: Command, workdir: Path, real: Any
+) -> None:
+    images, labels = (part[:400] for part in real["test"])
+    wrong = torch.where(labels == 3, 5, labels)
+    for name, given in (("right", labels), ("wrong", wrong), ("unknown", labels + 10)):
+        np.savez(f"{name}.npz", images=images.numpy(), labels=given.numpy())
+    found = {}
+    for name in ("right", "wrong", "unknown"):
+        result = command("evaluate", f"samples={name}.npz", "num_samples=400")
+        assert result.code == 0, result.err
+        records = lines(evaluated(name))
+        assert len(records) == 3
+        found[name] = [record["label_accuracy"] for record in records]
+        assert ("of the label that they were asked for" in result.out) == (name != "unknown")
+    assert all(min(shares) > 0.9 for shares in found["right"])
+    fives, threes = int((labels == 5).sum()), int((labels == 3).sum())
+    for shares in found["wrong"]:
+        assert shares[3] is None
+        assert shares[5] == pytest.approx(fives / (fives + threes), abs=0.05)
+    assert found["unknown"] == [None] * 3
+
+
 def test_a_part_of_a_sorted_file_is_a_fair_one(command: Command, workdir: Path, real: Any) -> None:
     images, labels = real["test"]
     np.savez("sorted.npz", images=images[labels.argsort()].numpy())

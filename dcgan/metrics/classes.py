@@ -73,6 +73,13 @@ def confident(logits: Tensor) -> Tensor:
     return logits.softmax(1).amax(1) >= CONFIDENT
 
 
+def label_accuracy(logits: Tensor, labels: Tensor) -> list[float | None]:
+    """The share of each label's images that is classified so, logits (N, K) and labels (N,): K shares, None of none."""
+    right = (logits.argmax(1) == labels).double()
+    shares = [right[labels == k] for k in range(logits.shape[1])]
+    return [float(share.mean()) if len(share) else None for share in shares]
+
+
 def class_measures(logits: Tensor, real_counts: Tensor, weights: Tensor) -> dict[str, Estimate]:
     """Class KL, modes and the share of confident samples; ``weights`` (B, N) resample the samples for intervals."""
     counts, real_counts = histogram(logits), real_counts.double()

@@ -10,7 +10,7 @@ from torch import Tensor
 from dcgan.data.module import ImageData
 from dcgan.features import FeatureSpace
 from dcgan.metrics.bootstrap import REPLICATES, Estimate, mean, multiplicities
-from dcgan.metrics.classes import class_measures, histogram, inception_score, sampling_floor
+from dcgan.metrics.classes import class_measures, histogram, inception_score, label_accuracy, sampling_floor
 from dcgan.metrics.frechet import Moments, frechet_estimate
 from dcgan.metrics.kernel import kernel_distance
 from dcgan.metrics.manifold import Balls, Manifold, manifold
@@ -105,9 +105,18 @@ def record(
     split: str,
     seed: int | None,
     started: float,
+    labels: Tensor | None = None,
 ) -> dict[str, Any]:
-    """A line for ``metrics.jsonl``: the FID under the name of its protocol, every metric, and all they depend on."""
+    """A line for ``metrics.jsonl``: the FID under the name of its protocol, every metric, and all they depend on.
+
+    Args:
+        labels: int64 (N,), those that the samples were asked for.
+    """
     logits = space.logits(features)
+    few = logits if logits is not None and logits.shape[1] <= 10 else None
+    of_label = None
+    if few is not None and labels is not None and int(labels.max()) < few.shape[1]:
+        of_label = label_accuracy(few, labels)
     measures = {name: _plain(result) for name, result in results.items()}
     if real.class_counts is not None:
         floor = sampling_floor(real.class_counts, real.class_counts, len(features))
@@ -116,7 +125,8 @@ def record(
         "metric": protocol(space.name, split, len(features)),
         "value": results["fid"].value,
         "measures": measures,
-        "histogram": histogram(logits).tolist() if logits is not None and logits.shape[1] <= 10 else None,
+        "histogram": histogram(few).tolist() if few is not None else None,
+        "label_accuracy": of_label,
         "extractor": space.name,
         "extractor_sha256": space.sha256,
         "data": data.name,

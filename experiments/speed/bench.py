@@ -93,10 +93,9 @@ def seconds(loop: Iterator[None], steps: int) -> float:
     return time.perf_counter() - started
 
 
-def bare_loop(run: runs.Run) -> Iterator[None]:
+def bare_loop(run: runs.Run, gan: GAN) -> Iterator[None]:
     """What ``GAN.training_step`` computes, with this package's data and noise, and nothing around it."""
     config = run.config
-    gan = build.build_gan(config)
     d_optimizer, g_optimizer = gan.configure_optimizers()
     train = run.data.split("train")
     autocast = config.trainer.precision == "bf16-mixed"
@@ -167,7 +166,7 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         pipe, theirs = spawn.Pipe()
         child = spawn.Process(target=serve_plain_loop, args=(config, theirs), daemon=True)
         child.start()
-        bare = bare_loop(run)
+        bare = bare_loop(run, build.build_gan(config))
 
         def plain(steps: int) -> float:
             pipe.send(steps)

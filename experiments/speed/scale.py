@@ -5,7 +5,7 @@
 Around one setting (width 64, batch 128, 28x28, two strided convolutions), one thing changes at a time. Measured: the
 bare step of bench.py on one thread, bf16 where the CPU computes in it and float32, medians. Counted while it runs:
 floating-point operations of matrix products and convolutions, bytes that each operation reads and writes (caches
-ignored), and the number of operations. Appends to scale.jsonl; scale_table.py turns it into the table, and derives
+ignored), and the number of operations. Overwrites scale.jsonl; scale_table.py turns it into the table, and derives
 what an accelerator would take.
 """
 
@@ -14,7 +14,7 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -68,7 +68,7 @@ def measure(setting: dict[str, int], precision: str, root: str) -> dict[str, Any
         config = check(compose("train", [*words, *fixed]), TrainConfig)
     with tempfile.TemporaryDirectory() as folder:
         run = runs.build_run(config, Path(folder))
-    loop = bare_loop(run)
+    loop = bare_loop(run, run.gan)
     times = []
     for _ in range(WARM_UP + STEPS):
         started = time.perf_counter()
@@ -88,11 +88,33 @@ def measure(setting: dict[str, int], precision: str, root: str) -> dict[str, Any
     }
 
 
+def peaks(precision: str) -> dict[str, float]:
+    """GFLOP/s of a large matrix product and GB/s of a large copy, read and written: the best of nine."""
+    matrix = torch.randn(2048, 2048, dtype=torch.bfloat16 if precision == "bf16-mixed" else torch.float32)
+    block = torch.zeros(2**26)
+
+    def best(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(9):
+            started = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - started)
+        return min(times)
+
+    product, copy = best(lambda: matrix @ matrix), best(block.clone)
+    return {
+        "peak_gflop_per_second": round(2 * 2048**3 / product / 1e9, 1),
+        "peak_gigabytes_per_second": round(2 * block.numel() * 4 / copy / 1e9, 2),
+    }
+
+
 def main() -> None:
     torch.set_num_threads(1)
     root = os.environ.get("DCGAN_DATA", "data")
-    machine = {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
+    machine: dict[str, Any] = {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
+    RESULTS.write_text("")
     for precision in ("bf16-mixed", "32-true"):
+        machine |= peaks(precision)
         for setting in SETTINGS:
             line = {"date": date.today().isoformat(), **measure(setting, precision, root), **machine}
             with RESULTS.open("a") as file:

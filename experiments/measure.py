@@ -1,0 +1,94 @@
+"""Train one recipe with several seeds, score each run, keep one JSON line for each: a queue for the studies.
+
+    python experiments/measure.py quick --seeds 0 1 2 --out experiments/2026-11-22_quick/results.jsonl
+    python experiments/measure.py best --at-once 2 --out ...             # two seeds at a time, one thread each
+
+Every run is what a person would type, `python -m dcgan.train experiment=<recipe> seed=<seed>`, then `python -m
+dcgan.evaluate run=...`. Seeds that have their line are skipped, so it can be stopped and started again. Run folders go
+to outputs/.
+"""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+
+def run(*command: str, threads: int | None) -> tuple[str, float, float]:
+    """What it printed, its wall seconds and its CPU seconds."""
+    environment = os.environ | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    started = time.perf_counter()
+    child = subprocess.Popen([sys.executable, "-m", *command], stdout=subprocess.PIPE, text=True, env=environment)
+    assert child.stdout is not None
+    out = child.stdout.read()
+    _, status, usage = os.wait4(child.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)}: failed")
+    return out, time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+
+
+def measure(recipe: str, seed: int, *, threads: int | None, words: list[str]) -> dict[str, Any]:
+    out, wall, cpu = run("dcgan.train", f"experiment={recipe}", f"seed={seed}", threads=threads)
+    folder = Path(re.findall(r"run +(\S+)", out)[0])
+    run("dcgan.evaluate", f"run={folder}", *words, threads=threads)
+    records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    provenance = json.loads((folder / "provenance.jsonl").read_text())
+    reported = [record for record in records if record.get("split") == "test"]
+    training = [record for record in records if record.get("split") == "train"]
+    first = reported[0]
+    return {
+        "seed": seed,
+        "command": f"python -m dcgan.train experiment={recipe} seed={seed}",
+        **{record["metric"]: round(record["value"], 3) for record in reported},
+        **{r["metric"]: round(r["value"], 4) for r in records if r["metric"].startswith(("cas_", "copies_"))},
+        "measures": {name: round(found["value"], 4) for name, found in first["measures"].items()},
+        "of_real_images": {name: round(value, 4) for name, value in first["real"].items()},
+        "of_other_extractors": {
+            record["extractor"]: {name: round(found["value"], 4) for name, found in record["measures"].items()}
+            for record in reported[1:]
+        },
+        "histogram": first["histogram"],
+        "label_accuracy": {record["extractor"]: record["label_accuracy"] for record in reported},
+        "best_step": first["step"],
+        "curve": [[record["step"], round(record["value"], 3)] for record in training],
+        "status": json.loads((folder / "status.json").read_text())["results"],
+        "process_wall_seconds": round(wall, 1),
+        "process_cpu_seconds": round(cpu, 1),
+        "load_average_after": round(os.getloadavg()[0], 2),
+        "git_commit": provenance["git_commit"],
+        "machine": provenance["machine"],
+        "packages": provenance["packages"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", help="a file of conf/experiment/")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--at-once", type=int, default=1, help="so many runs, with one thread each if more than one")
+    parser.add_argument("--evaluate", nargs="*", default=[], metavar="WORD", help="passed on, such as cas=true")
+    parser.add_argument("--out", type=Path, required=True)
+    arguments = parser.parse_args()
+    done = (
+        {json.loads(line)["seed"] for line in arguments.out.read_text().splitlines()} if arguments.out.exists() else {}
+    )
+    threads = 1 if arguments.at_once > 1 else None
+
+    def finish(seed: int) -> None:
+        line = measure(arguments.recipe, seed, threads=threads, words=arguments.evaluate)
+        with arguments.out.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(line, flush=True)
+
+    with ThreadPoolExecutor(arguments.at_once) as pool:
+        list(pool.map(finish, [seed for seed in arguments.seeds if seed not in done]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""Does torch.compile pay on this CPU? The bare step of bench.py with both networks compiled, and as they are, in turns.
+
+    python experiments/speed/compiled.py
+
+Needs a C++ compiler. Appends to compiled.jsonl.
+"""
+
+import json
+import os
+import statistics
+import tempfile
+from datetime import date
+from pathlib import Path
+
+import torch
+from bench import bare_loop, ratio, seconds
+from hydra import compose, initialize_config_dir
+
+from dcgan import build, runs
+from dcgan.config.check import check
+from dcgan.config.schema import CONF, TrainConfig
+
+RESULTS = Path(__file__).parent / "compiled.jsonl"
+ROUNDS, STEPS = 10, 10
+
+
+def measure(width: int, precision: str, root: str) -> dict[str, object]:
+    words = [f"model.width={width}", f"trainer.precision={precision}", f"data.root={root}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = check(compose("train", [*words, "trainer.gpus=0", "metrics=none"]), TrainConfig)
+    with tempfile.TemporaryDirectory() as folder:
+        run = runs.build_run(config, Path(folder))
+    stock, compiled = run.gan, build.build_gan(config)
+    compiled.generator.compile()
+    compiled.discriminator.compile()
+    loops = {"stock": bare_loop(run, stock), "compiled": bare_loop(run, compiled)}
+    first = {name: seconds(loop, 1) for name, loop in loops.items()}
+    times: dict[str, list[float]] = {name: [] for name in loops}
+    for _ in range(ROUNDS):
+        for name, loop in loops.items():
+            times[name].append(seconds(loop, STEPS))
+    return {
+        "width": width,
+        "precision": precision,
+        "seconds_to_compile": round(first["compiled"], 1),
+        "milliseconds": {name: round(1000 * statistics.median(t[1:]) / STEPS, 1) for name, t in times.items()},
+        "speed_of_compiled": ratio(times["stock"], times["compiled"]),
+    }
+
+
+def main() -> None:
+    root = os.environ.get("DCGAN_DATA", "data")
+    machine = {"threads": torch.get_num_threads(), "torch": torch.__version__}
+    machine |= {"cpu": torch.cpu.get_capabilities().get("cpu_name")}
+    for width in (64, 32):
+        for precision in ("bf16-mixed", "32-true"):
+            line = {"date": date.today().isoformat(), **measure(width, precision, root), **machine}
+            with RESULTS.open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            print(line, flush=True)
+
+
+if __name__ == "__main__":
+    main()
