@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -84,6 +85,10 @@ def cli(entry: str, task: Task) -> None:
         hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
         if raised:
             raise raised[0]
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `... --help | head`: nobody reads any more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
     except USER_ERRORS as error:
         if os.environ.get("DCGAN_TRACEBACK") == "1":
             raise
