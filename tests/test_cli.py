@@ -600,12 +600,12 @@ def test_help_and_mistakes_answer_without_torch(word: str, workdir: Path) -> Non
 def test_a_closed_pipe_is_no_mistake_of_the_users(workdir: Path) -> None:
     """As ``--help | head`` closes it."""
     command = [sys.executable, "-m", "dcgan.train", "--help"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    process.stdout.close()
-    assert process.stderr.read() == ""
-    assert process.wait() == 141
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 141
 
 
 def test_help_lists_groups_and_keys(workdir: Path) -> None:
