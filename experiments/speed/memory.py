@@ -2,7 +2,7 @@
 
     python experiments/speed/memory.py
 
-Width 32, one thread, 200 steps a run, no evaluation; the run's own clock, without imports. Appends to memory.jsonl.
+Width 32, one thread, 100 steps a run, no evaluation; the run's own clock, without imports. Appends to memory.jsonl.
 """
 
 import json
@@ -19,7 +19,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "memory.jsonl"
 PAIRS = 9
-WORDS = ["metrics=none", "logger=none", "trainer.gpus=0", "trainer.max_steps=200", "trainer.enable_progress_bar=false"]
+WORDS = ["metrics=none", "logger=none", "trainer.gpus=0", "trainer.max_steps=100", "trainer.enable_progress_bar=false"]
 
 
 def images_per_second(*, keep: bool, folder: str) -> float:

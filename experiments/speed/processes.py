@@ -2,7 +2,7 @@
 
     python experiments/speed/processes.py
 
-``dcgan.train`` at width 32, 150 steps, no evaluation; the runs' own clocks, imports left out. The two jobs of a sweep
+``dcgan.train`` at width 32, 100 steps, no evaluation; the runs' own clocks, imports left out. The two jobs of a sweep
 are given no number of threads: dividing the cores is the launcher's part. Appends to processes.jsonl.
 """
 
@@ -19,7 +19,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "processes.jsonl"
 ROUNDS = 9
-WORDS = ["model.width=32", "metrics=none", "logger=none", "trainer.max_steps=150", "trainer.enable_progress_bar=false"]
+WORDS = ["model.width=32", "metrics=none", "logger=none", "trainer.max_steps=100", "trainer.enable_progress_bar=false"]
 WAYS: dict[str, tuple[list[str], int | None]] = {  # words of the command line, threads
     "one job, one thread": (["trainer.gpus=0"], 1),
     "one job, two threads": (["trainer.gpus=0"], 2),
