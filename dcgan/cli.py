@@ -82,13 +82,12 @@ def cli(entry: str, task: Task) -> None:
             raised.append(error)
 
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
+        finally:
+            _flush()
         if raised:
             raise raised[0]
-        sys.stdout.flush()
-    except BrokenPipeError:  # as in `... --help | head`: nobody reads any more
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
-        sys.exit(128 + signal.SIGPIPE)
     except USER_ERRORS as error:
         if os.environ.get("DCGAN_TRACEBACK") == "1":
             raise
@@ -97,6 +96,15 @@ def cli(entry: str, task: Task) -> None:
         sys.exit(130)
     if SweepSummary.failed:
         sys.exit(1)
+
+
+def _flush() -> None:
+    """Write out what was printed; where nobody reads any more, as after ``--help | head``, end as other programs do."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
 
 
 def explain(error: Exception, entry: str) -> str:

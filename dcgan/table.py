@@ -67,7 +67,7 @@ def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
         notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
     of_label = [f"{_of_label(r['label_accuracy'])} ({r['extractor']})" for r in records if r.get("label_accuracy")]
     if of_label:
-        notes.append(f"samples of the label that they were asked for: {'; '.join(of_label)}")
+        notes.append(f"samples of the label that they were asked for, mean over labels: {'; '.join(of_label)}")
     for record in records:
         if record["metric"].startswith("copies_"):
             verdict = "copies training images" if record["accused"] else "no sign of copied training images"

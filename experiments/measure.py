@@ -4,8 +4,8 @@
     python experiments/measure.py best --at-once 2 --out ...             # two seeds at a time, one thread each
 
 Every run is what a person would type, `python -m dcgan.train experiment=<recipe> seed=<seed>`, then `python -m
-dcgan.evaluate run=...`. Seeds that have their line are skipped, so it can be stopped and started again. Run folders go
-to outputs/.
+dcgan.evaluate run=...`. Runs that have their line are skipped, so it can be stopped and started again; after a
+change of the recipe, move the old lines away. Run folders go to outputs/.
 """
 
 import argparse
@@ -33,6 +33,10 @@ def run(*command: str, threads: int | None) -> tuple[str, float, float]:
     return out, time.perf_counter() - started, usage.ru_utime + usage.ru_stime
 
 
+def command_of(recipe: str, seed: int) -> str:
+    return f"python -m dcgan.train experiment={recipe} seed={seed}"
+
+
 def measure(recipe: str, seed: int, *, threads: int | None, words: list[str]) -> dict[str, Any]:
     out, wall, cpu = run("dcgan.train", f"experiment={recipe}", f"seed={seed}", threads=threads)
     folder = Path(re.findall(r"run +(\S+)", out)[0])
@@ -44,7 +48,7 @@ def measure(recipe: str, seed: int, *, threads: int | None, words: list[str]) ->
     first = reported[0]
     return {
         "seed": seed,
-        "command": f"python -m dcgan.train experiment={recipe} seed={seed}",
+        "command": command_of(recipe, seed),
         **{record["metric"]: round(record["value"], 3) for record in reported},
         **{r["metric"]: round(r["value"], 4) for r in records if r["metric"].startswith(("cas_", "copies_"))},
         "measures": {name: round(found["value"], 4) for name, found in first["measures"].items()},
@@ -81,13 +85,16 @@ def main() -> None:
     threads = 1 if arguments.at_once > 1 else None
 
     def finish(seed: int) -> None:
+        if command_of(arguments.recipe, seed) in done:
+            print(f"seed {seed}: has its line in {arguments.out}")
+            return
         line = measure(arguments.recipe, seed, threads=threads, words=arguments.evaluate)
         with arguments.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(line, flush=True)
 
     with ThreadPoolExecutor(arguments.at_once) as pool:
-        list(pool.map(finish, [seed for seed in arguments.seeds if seed not in done]))
+        list(pool.map(finish, arguments.seeds))
 
 
 if __name__ == "__main__":

@@ -600,7 +600,10 @@ def test_help_and_mistakes_answer_without_torch(word: str, workdir: Path) -> Non
 def test_a_closed_pipe_is_no_mistake_of_the_users(workdir: Path) -> None:
     """As ``--help | head`` closes it."""
     command = [sys.executable, "-m", "dcgan.train", "--help"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

@@ -194,7 +194,7 @@ class TrainConfig:
     resume: str | None
     penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
-    fast_ends: bool = True
+    fast_ends: bool = False  # as it was for runs that do not know the key; conf/train.yaml has true
     keep_freed_memory: bool = True
 
 

@@ -31,7 +31,7 @@ class FromImages(nn.Conv2d):
     """A convolution with ``KERNEL`` that reads images. With so few channels it waits for memory most of the time.
 
     On a CPU it is computed as what it equals, a 2x2 convolution of stride 1 on 2x2 blocks of pixels (space to depth).
-    ``fast = False`` computes it as it stands; experiments/speed compares the two.
+    ``fast = False`` computes it as it stands; experiments/speed/layers.py compares the two.
     """
 
     fast = True

@@ -166,6 +166,7 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         pipe, theirs = spawn.Pipe()
         child = spawn.Process(target=serve_plain_loop, args=(config, theirs), daemon=True)
         child.start()
+        theirs.close()  # so that waiting for a child that died is an EOFError
         bare = bare_loop(run, build.build_gan(config))
 
         def plain(steps: int) -> float:

@@ -3,7 +3,8 @@
     python experiments/speed/layers.py
 
 Each 4x4 convolution of stride 2 is computed as it stands, and rewritten: as a 2x2 convolution of stride 1 on 2x2
-blocks of pixels (space to depth), and as one matrix product on gathered patches. Appends to layers.jsonl.
+blocks of pixels (space to depth), and as one matrix product on gathered patches. ``package`` is what dcgan computes with
+fast_ends: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
 """
 
 import json
@@ -15,7 +16,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
+
+from dcgan.models.layers import KERNEL, FromImages, ToImages
 
 RESULTS = Path(__file__).parent / "layers.jsonl"
 REPEATS, BATCH = 60, 128
@@ -57,11 +60,19 @@ def blocks_up(images: Tensor, weight: Tensor) -> Tensor:
     return shuffled.reshape(n, 2 * height + 2, 2 * width + 2, outputs)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
 
+def package(kind: type[nn.Module]) -> Form:
+    def form(images: Tensor, weight: Tensor) -> Tensor:
+        layer = kind(images.shape[1], weight.shape[0 if kind is FromImages else 1], bias=False, **KERNEL)
+        return torch.func.functional_call(layer, {"weight": weight}, (images,))
+
+    return form
+
+
 LAYERS: dict[str, tuple[tuple[int, int, int], tuple[int, int], dict[str, Form]]] = {
-    "first, 1 to 32": ((1, 28, 28), (32, 1), {"stock": stock, "blocks": blocks, "product": product}),
+    "first, 1 to 32": ((1, 28, 28), (32, 1), {"stock": stock, "package": package(FromImages), "product": product}),
     "second, 32 to 64": ((32, 14, 14), (64, 32), {"stock": stock, "blocks": blocks, "product": product}),
     "up, 64 to 32": ((64, 7, 7), (64, 32), {"stock": stock_up, "blocks": blocks_up}),
-    "last, 32 to 1": ((32, 14, 14), (32, 1), {"stock": stock_up, "blocks": blocks_up}),
+    "last, 32 to 1": ((32, 14, 14), (32, 1), {"stock": stock_up, "blocks": blocks_up, "package": package(ToImages)}),
 }
 
 

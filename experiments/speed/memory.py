@@ -24,6 +24,7 @@ WORDS = ["metrics=none", "logger=none", "trainer.gpus=0", "trainer.max_steps=100
 
 def images_per_second(*, keep: bool, folder: str) -> float:
     command = [sys.executable, "-m", "dcgan.train", "model.width=32", f"keep_freed_memory={keep}", *WORDS]
+    command.append(f"data.root={Path(os.environ.get('DCGAN_DATA', 'data')).absolute()}")
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     result = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder, env=environment)
     return float(re.findall(r"\((\d+) images/s\)", result.stdout)[0])

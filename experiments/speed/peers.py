@@ -2,7 +2,7 @@
 
     python experiments/speed/peers.py                  # four peers, two seeds: four CPU-hours, one thread
     python experiments/speed/peers.py --minutes 1 --peers lightning
-    python experiments/speed/peers.py --peers quick best      # our recipes, to their own end
+    python experiments/speed/peers.py --peers quick best      # our recipes; each must end within --minutes
 
 A queue: runs that have their line in peers.jsonl are skipped. Networks, hyper-parameters, batch size and order of
 updates are the peers', in float32 and a plain loop, written anew from their descriptions:
@@ -19,6 +19,7 @@ Time spent on scoring is not counted; reading and resizing the data is (at the s
 
 import argparse
 import json
+import multiprocessing
 import os
 import tempfile
 import time
@@ -289,7 +290,8 @@ def measure_ours(name: str, seed: int, clock: Clock) -> int:
     return int(run.trainer.global_step)
 
 
-def measure(name: str, seed: int, *, minutes: float, root: Path) -> dict[str, object]:
+def measure(name: str, seed: int, minutes: float, root: Path) -> dict[str, object]:
+    torch.set_num_threads(1)
     clock = Clock(minutes=minutes, root=root)
     steps = (measure_peer if name in PEERS else measure_ours)(name, seed, clock)
     return {
@@ -314,13 +316,14 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path(os.environ.get("DCGAN_DATA", "data")))
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    spawn = multiprocessing.get_context("spawn")  # a process for each: what one sets for its process ends with it
     lines = [json.loads(line) for line in arguments.out.read_text().splitlines()] if arguments.out.exists() else []
     done = {(line["peer"], line["seed"], line["cpu_minutes"]) for line in lines}
     for seed in arguments.seeds:
         for name in arguments.peers:
             if (name, seed, arguments.minutes) not in done:
-                line = measure(name, seed, minutes=arguments.minutes, root=arguments.root)
+                with spawn.Pool(1) as pool:
+                    line = pool.apply(measure, (name, seed, arguments.minutes, arguments.root))
                 with arguments.out.open("a") as file:
                     file.write(json.dumps(line) + "\n")
                 print(name, seed, line["curve"][-1], flush=True)

@@ -37,7 +37,7 @@ def images_per_second(words: list[str], threads: int | None, root: str) -> float
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "dcgan.train", *WORDS, *words, f"data.root={root}"]
+        command = [sys.executable, "-m", "dcgan.train", *words, *WORDS, f"data.root={root}"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
         found = [json.loads(path.read_text()) for path in Path(folder).rglob("status.json")]
     assert len(found) == (2 if "-m" in words else 1)

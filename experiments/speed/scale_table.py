@@ -1,4 +1,4 @@
-"""The table of scale.jsonl: what was measured, which bound holds, and what other machines would take at least.
+"""The table of scale.jsonl: what was measured, which bound holds, and what other machines would take.
 
     python experiments/speed/scale_table.py
 

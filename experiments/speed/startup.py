@@ -1,4 +1,4 @@
-"""How long until something happens: --help, a mistake, the first optimiser step. In alternating pairs with a baseline.
+"""How long until something happens: --help and a mistake, in turns with a baseline, and the first optimiser step.
 
     python experiments/speed/startup.py
 
@@ -48,7 +48,7 @@ class Stop(Callback):
 
 with initialize_config_dir(str(CONF), version_base="1.3"):
     config = check(compose("train", ["experiment=quick", "trainer.gpus=0", *sys.argv[1:]]), TrainConfig)
-run = runs.build_run(config, Path("run"))
+run = runs.build_run(config, Path(f"run{os.getpid()}"))
 runs.record_start(run, [], resume=False)
 run.trainer.callbacks.append(Stop())
 runs.fit(run, resume=False)
