@@ -3,8 +3,8 @@
     python experiments/speed/layers.py
 
 Each 4x4 convolution of stride 2 is computed as it stands, and rewritten: as a 2x2 convolution of stride 1 on 2x2
-blocks of pixels (space to depth), and as one matrix product on gathered patches. ``package`` is what dcgan computes with
-fast_ends: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
+blocks of pixels (space to depth), and as one matrix product on gathered patches. ``package`` is what dcgan computes
+with fast_ends: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
 """
 
 import json
