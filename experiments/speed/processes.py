@@ -2,10 +2,13 @@
 
     python experiments/speed/processes.py
 
-``dcgan.train`` at width 32, 100 steps, no evaluation; the runs' own clocks, imports left out. The two jobs of a sweep
-are given no number of threads: dividing the cores is the launcher's part. Appends to processes.jsonl.
+``dcgan.train`` at width 32 and 128 images a step and process, no evaluation; the speed that it logs over steps 51 to
+150, so without imports, start of the second process and first steps. Of two jobs at once the sum: they start together
+and take as long. They are given no number of threads: dividing the cores is the launcher's part. Appends to
+processes.jsonl.
 """
 
+import csv
 import json
 import os
 import statistics
@@ -19,7 +22,7 @@ import torch
 
 RESULTS = Path(__file__).parent / "processes.jsonl"
 ROUNDS = 9
-WORDS = ["model.width=32", "metrics=none", "logger=none", "trainer.max_steps=100", "trainer.enable_progress_bar=false"]
+WORDS = ["model.width=32", "metrics=none", "logger=csv", "trainer.max_steps=150", "trainer.enable_progress_bar=false"]
 WAYS: dict[str, tuple[list[str], int | None]] = {  # words of the command line, threads
     "one job, one thread": (["trainer.gpus=0"], 1),
     "one job, two threads": (["trainer.gpus=0"], 2),
@@ -39,9 +42,14 @@ def images_per_second(words: list[str], threads: int | None, root: str) -> float
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "dcgan.train", *words, *WORDS, f"data.root={root}"]
         subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment)
-        found = [json.loads(path.read_text()) for path in Path(folder).rglob("status.json")]
-    assert len(found) == (2 if "-m" in words else 1)
-    return float(sum(status["results"]["images_per_second"] for status in found))
+        tables = [path.read_text().splitlines() for path in Path(folder).rglob("metrics.csv")]
+    assert len(tables) == (2 if "-m" in words else 1)
+    return sum(statistics.mean(logged_speeds(table)[1:]) for table in tables)
+
+
+def logged_speeds(table: list[str]) -> list[float]:
+    rows = [row["speed/images_per_second"] for row in csv.DictReader(table)]
+    return [float(value) for value in rows if value]
 
 
 def main() -> None:
