@@ -213,8 +213,11 @@ class GAN(LightningModule):
         """Dropout draws from torch's global generators: inside, they follow from seed, step and process too."""
         devices = [self.device] if self.device.type == "cuda" else []
         step = self.global_step * self.trainer.world_size + self.global_rank
+        seed = random_stream(self.seed, "dropout", step).initial_seed()
         with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(random_stream(self.seed, "dropout", step).initial_seed())
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed: 80 times slower, for absent devices
+            if devices:
+                torch.cuda.manual_seed(seed)
             yield
 
     def _set_learning_rates(self) -> None:
