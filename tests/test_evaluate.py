@@ -273,6 +273,16 @@ def test_samples_are_compared_with_the_labels_that_they_were_asked_for(
     assert found["unknown"] == [None] * 3
 
 
+def test_a_conditional_run_is_compared_with_its_labels(command: Command, workdir: Path, small: None) -> None:
+    run = train(command, "model.conditional=true")
+    result = command("evaluate", f"run={run}", "num_samples=30")
+    assert result.code == 0, result.err
+    shares = lines(run)[-1]["label_accuracy"]
+    assert len(shares) == 10
+    assert all(0 <= share <= 1 for share in shares)
+    assert "of the label that they were asked for, mean over labels: " in result.out
+
+
 def test_a_part_of_a_sorted_file_is_a_fair_one(command: Command, workdir: Path, real: Any) -> None:
     images, labels = real["test"]
     np.savez("sorted.npz", images=images[labels.argsort()].numpy())

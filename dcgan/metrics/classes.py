@@ -73,8 +73,13 @@ def confident(logits: Tensor) -> Tensor:
     return logits.softmax(1).amax(1) >= CONFIDENT
 
 
-def label_accuracy(logits: Tensor, labels: Tensor) -> list[float | None]:
-    """The share of each label's images that is classified so, logits (N, K) and labels (N,): K shares, None of none."""
+def label_accuracy(logits: Tensor, labels: Tensor) -> list[float | None] | None:
+    """The share of each label's images that is classified so: K shares of logits (N, K) and labels (N,), None of none.
+
+    None altogether if a label is no class of this classifier.
+    """
+    if int(labels.max()) >= logits.shape[1]:
+        return None
     right = (logits.argmax(1) == labels).double()
     shares = [right[labels == k] for k in range(logits.shape[1])]
     return [float(share.mean()) if len(share) else None for share in shares]

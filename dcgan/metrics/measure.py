@@ -114,9 +114,6 @@ def record(
     """
     logits = space.logits(features)
     few = logits if logits is not None and logits.shape[1] <= 10 else None
-    of_label = None
-    if few is not None and labels is not None and int(labels.max()) < few.shape[1]:
-        of_label = label_accuracy(few, labels)
     measures = {name: _plain(result) for name, result in results.items()}
     if real.class_counts is not None:
         floor = sampling_floor(real.class_counts, real.class_counts, len(features))
@@ -126,7 +123,7 @@ def record(
         "value": results["fid"].value,
         "measures": measures,
         "histogram": histogram(few).tolist() if few is not None else None,
-        "label_accuracy": of_label,
+        "label_accuracy": label_accuracy(few, labels) if few is not None and labels is not None else None,
         "extractor": space.name,
         "extractor_sha256": space.sha256,
         "data": data.name,

@@ -145,6 +145,13 @@ class Turns(Callback):
         self.resumed = time.perf_counter()
 
 
+def build_run(words: list[str], *, root: str, folder: Path) -> runs.Run:
+    """On the CPU, without evaluation; ``folder`` is not touched before it starts."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        fixed = [f"data.root={root}", "trainer.gpus=0", "metrics=none"]
+        return runs.build_run(check(compose("train", [*words, *fixed]), TrainConfig), folder)
+
+
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     """Median of the rounds' ratios, and the 95 % interval of that median by bootstrap."""
     ratios = [a / b for a, b in zip(slow[1:], fast[1:], strict=True)]
@@ -155,13 +162,11 @@ def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
 def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
     words = [
         *(f"model.width={width}", f"trainer.precision={precision}", f"trainer.max_steps={steps * (rounds + 1)}"),
-        *(f"data.root={root}", "trainer.gpus=0", "metrics=none"),
         *("samples.every=1000000", "checkpoints.every=1000000"),
     ]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = check(compose("train", words), TrainConfig)
     with tempfile.TemporaryDirectory() as folder:
-        run = runs.build_run(config, Path(folder))
+        run = build_run(words, root=root, folder=Path(folder))
+        config = run.config
         spawn = multiprocessing.get_context("spawn")
         pipe, theirs = spawn.Pipe()
         child = spawn.Process(target=serve_plain_loop, args=(config, theirs), daemon=True)

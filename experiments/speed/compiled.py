@@ -8,29 +8,22 @@ Needs a C++ compiler. Appends to compiled.jsonl.
 import json
 import os
 import statistics
-import tempfile
 from datetime import date
 from pathlib import Path
 
 import torch
-from bench import bare_loop, ratio, seconds
-from hydra import compose, initialize_config_dir
+from bench import bare_loop, build_run, ratio, seconds
 
-from dcgan import build, runs
-from dcgan.config.check import check
-from dcgan.config.schema import CONF, TrainConfig
+from dcgan import build
 
 RESULTS = Path(__file__).parent / "compiled.jsonl"
 ROUNDS, STEPS = 10, 10
 
 
 def measure(width: int, precision: str, root: str) -> dict[str, object]:
-    words = [f"model.width={width}", f"trainer.precision={precision}", f"data.root={root}"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = check(compose("train", [*words, "trainer.gpus=0", "metrics=none"]), TrainConfig)
-    with tempfile.TemporaryDirectory() as folder:
-        run = runs.build_run(config, Path(folder))
-    stock, compiled = run.gan, build.build_gan(config)
+    words = [f"model.width={width}", f"trainer.precision={precision}"]
+    run = build_run(words, root=root, folder=Path("unused"))
+    stock, compiled = run.gan, build.build_gan(run.config)
     compiled.generator.compile()
     compiled.discriminator.compile()
     loops = {"stock": bare_loop(run, stock), "compiled": bare_loop(run, compiled)}

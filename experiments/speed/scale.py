@@ -12,25 +12,21 @@ scale_table.py turns it into the table, and derives what an accelerator would ta
 import json
 import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
-from bench import bare_loop
-from hydra import compose, initialize_config_dir
+from bench import bare_loop, build_run
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from dcgan import build, runs
-from dcgan.config.check import check
-from dcgan.config.schema import CONF, TrainConfig
+from dcgan import build
 
 RESULTS = Path(__file__).parent / "scale.jsonl"
 STEPS, WARM_UP = 9, 3
@@ -63,14 +59,10 @@ class Traffic(TorchDispatchMode):
 
 
 def measure(setting: dict[str, int], precision: str, root: str) -> dict[str, Any]:
-    words: Sequence[str] = [f"{key}={value}" for key, value in setting.items()]
-    fixed = [f"trainer.precision={precision}", f"data.root={root}", "trainer.gpus=0", "metrics=none"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = check(compose("train", [*words, *fixed]), TrainConfig)
-    with tempfile.TemporaryDirectory() as folder:
-        run = runs.build_run(config, Path(folder))
+    words = [f"trainer.precision={precision}", *(f"{key}={value}" for key, value in setting.items())]
+    run = build_run(words, root=root, folder=Path("unused"))
     loop = bare_loop(run, run.gan)
-    counted = bare_loop(run, build.build_gan(replace(config, fast_ends=False)))
+    counted = bare_loop(run, build.build_gan(replace(run.config, fast_ends=False)))
     times = []
     for _ in range(WARM_UP + STEPS):
         started = time.perf_counter()
