@@ -29,7 +29,7 @@ def train(
         ValueError, FileNotFoundError: before anything is written, one line on what is wrong.
         SystemExit: somebody asked it to stop; it is saved.
     """
-    from dcgan import runs  # torch loads here: --help, and mistakes in the configuration, answer without it
+    from dcgan import runs  # torch loads here: --help, and what the configuration alone shows wrong, answer without it
 
     run = runs.build_run(config, runs.shared_folder(folder))
     if in_sweep and run.trainer.world_size > 1:

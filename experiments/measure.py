@@ -1,11 +1,11 @@
-"""Train one recipe with several seeds, score each run, keep one JSON line for each: a queue for the studies.
+"""Train one setting with several seeds, score each run, keep one JSON line for each: a queue for the studies.
 
-    python experiments/measure.py quick --seeds 0 1 2 --out experiments/2026-11-22_quick/results.jsonl
-    python experiments/measure.py best --at-once 2 --out ...             # two seeds at a time, one thread each
+    python experiments/measure.py experiment=quick --seeds 0 1 2 --out experiments/2026-11-22_quick/results.jsonl
+    python experiments/measure.py experiment=best --at-once 2 --out ...     # two seeds at a time, one thread each
 
-Every run is what a person would type, `python -m dcgan.train experiment=<recipe> seed=<seed>`, then `python -m
-dcgan.evaluate run=...`. Runs that have their line are skipped, so it can be stopped and started again; after a
-change of the recipe, move the old lines away. Run folders go to outputs/.
+Every run is what a person would type, `python -m dcgan.train <words> seed=<seed>`, then `python -m dcgan.evaluate
+run=...`. Runs that have their line are skipped, so it can be stopped and started again; after a change of the recipe,
+move the old lines away. Run folders go to outputs/.
 """
 
 import argparse
@@ -33,22 +33,21 @@ def run(*command: str, threads: int | None) -> tuple[str, float, float]:
     return out, time.perf_counter() - started, usage.ru_utime + usage.ru_stime
 
 
-def command_of(recipe: str, seed: int) -> str:
-    return f"python -m dcgan.train experiment={recipe} seed={seed}"
+def command_of(words: list[str]) -> str:
+    return f"python -m dcgan.train {' '.join(words)}"
 
 
-def measure(recipe: str, seed: int, *, threads: int | None, words: list[str]) -> dict[str, Any]:
-    out, wall, cpu = run("dcgan.train", f"experiment={recipe}", f"seed={seed}", threads=threads)
+def measure(words: list[str], *, threads: int | None, evaluate: list[str]) -> dict[str, Any]:
+    out, wall, cpu = run("dcgan.train", *words, threads=threads)
     folder = Path(re.findall(r"run +(\S+)", out)[0])
-    run("dcgan.evaluate", f"run={folder}", *words, threads=threads)
+    run("dcgan.evaluate", f"run={folder}", *evaluate, threads=threads)
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     provenance = json.loads((folder / "provenance.jsonl").read_text())
     reported = [record for record in records if record.get("split") == "test"]
     training = [record for record in records if record.get("split") == "train"]
     first = reported[0]
     return {
-        "seed": seed,
-        "command": command_of(recipe, seed),
+        "command": command_of(words),
         **{record["metric"]: round(record["value"], 3) for record in reported},
         **{r["metric"]: round(r["value"], 4) for r in records if r["metric"].startswith(("cas_", "copies_"))},
         "measures": {name: round(found["value"], 4) for name, found in first["measures"].items()},
@@ -66,6 +65,7 @@ def measure(recipe: str, seed: int, *, threads: int | None, words: list[str]) ->
         "process_cpu_seconds": round(cpu, 1),
         "load_average_after": round(os.getloadavg()[0], 2),
         "git_commit": provenance["git_commit"],
+        "git_changes": provenance["git_changes"],
         "machine": provenance["machine"],
         "packages": provenance["packages"],
     }
@@ -73,22 +73,22 @@ def measure(recipe: str, seed: int, *, threads: int | None, words: list[str]) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", help="a file of conf/experiment/")
+    parser.add_argument("words", nargs="+", help="of dcgan.train, such as experiment=quick")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--at-once", type=int, default=1, help="so many runs, with one thread each if more than one")
     parser.add_argument("--evaluate", nargs="*", default=[], metavar="WORD", help="passed on, such as cas=true")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
-    done = (
-        {json.loads(line)["seed"] for line in arguments.out.read_text().splitlines()} if arguments.out.exists() else {}
-    )
+    lines = arguments.out.read_text().splitlines() if arguments.out.exists() else []
+    done = {json.loads(line)["command"] for line in lines}
     threads = 1 if arguments.at_once > 1 else None
 
     def finish(seed: int) -> None:
-        if command_of(arguments.recipe, seed) in done:
+        words = [*arguments.words, f"seed={seed}"]
+        if command_of(words) in done:
             print(f"seed {seed}: has its line in {arguments.out}")
             return
-        line = measure(arguments.recipe, seed, threads=threads, words=arguments.evaluate)
+        line = {"seed": seed, **measure(words, threads=threads, evaluate=arguments.evaluate)}
         with arguments.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(line, flush=True)

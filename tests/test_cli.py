@@ -590,8 +590,19 @@ print("torch" in sys.modules)
 """
 
 
-@pytest.mark.parametrize("word", ["--help", "--cfg=job", "optimizer.lr=-1", "optimizer.lrr=1", "model=dcgn"])
-def test_help_and_mistakes_answer_without_torch(word: str, workdir: Path) -> None:
+@pytest.mark.parametrize("entry", ["train", "evaluate", "generate"])
+@pytest.mark.parametrize("word", ["--help", "--cfg=job", "seeed=1"])
+def test_help_and_unknown_keys_answer_without_torch(entry: str, word: str, workdir: Path) -> None:
+    command = [sys.executable, "-c", SHELL.format(entry=entry), word]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "False"
+
+
+MISTAKES = ["optimizer.lr=-1", "model=dcgn", "penalty=r1", "trainer.accumulate_grad_batches=2", "trainer.precision=8"]
+
+
+@pytest.mark.parametrize("word", MISTAKES)
+def test_mistakes_answer_without_torch(word: str, workdir: Path) -> None:
     command = [sys.executable, "-c", SHELL.format(entry="train"), word]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "False"

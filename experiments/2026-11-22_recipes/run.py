@@ -22,7 +22,7 @@ RESULTS = HERE / "results.jsonl"
 SEEDS = (0, 1)
 CONTROL = "dcgan with the sign of the generator's loss flipped"
 FILES = sorted((HERE.parents[1] / "conf" / "experiment").glob("*.yaml"), reverse=True)
-RECIPES = [path.stem for path in FILES if path.stem != "quick"]  # which has a study of its own
+RECIPES = [path.stem for path in FILES if not path.stem.startswith(("quick", "best"))]  # they have their own studies
 # The average forgets faster than in a long run: at 10,000 images it would still hold what 500 steps began with.
 SHORT = ["trainer.max_steps=500", "ema.half_life=1", "metrics.every=100", "logger=csv", "trainer.gpus=0"]
 FLIPPED = """

@@ -11,7 +11,6 @@ Logging and the progress bar are on; evaluation, pictures and checkpoints, which
 
 import argparse
 import itertools
-import json
 import multiprocessing
 import os
 import random
@@ -20,7 +19,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import date
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,6 +27,7 @@ import torch
 import torch.nn.functional as F
 from hydra import compose, initialize_config_dir
 from lightning import Callback
+from record import record
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
@@ -185,7 +184,6 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         child.join()
     images = steps * config.data.batch_size
     return {
-        "date": date.today().isoformat(),
         "width": width,
         "precision": run.config.trainer.precision,
         "batch_size": config.data.batch_size,
@@ -194,9 +192,6 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         "images_per_second": {name: round(images / statistics.median(s[1:])) for name, s in turns.seconds.items()},
         "speed_over_plain": ratio(turns.seconds["plain"], turns.seconds["dcgan.train"]),
         "time_over_bare": ratio(turns.seconds["dcgan.train"], turns.seconds["bare"]),
-        "torch": torch.__version__,
-        "threads": torch.get_num_threads(),
-        "cpu": torch.cpu.get_capabilities().get("cpu_name"),
     }
 
 
@@ -211,8 +206,7 @@ def main() -> None:
     prepare("mnist", Path(arguments.root))
     for width, precision in itertools.product(arguments.widths, arguments.precisions):
         result = bench(width, precision, steps=arguments.steps, rounds=arguments.rounds, root=arguments.root)
-        with RESULTS.open("a") as file:
-            file.write(json.dumps(result) + "\n")
+        record(RESULTS, result)
         plain, bare = result["speed_over_plain"], result["time_over_bare"]
         print(f"width {width}, {result['precision']}: images/s {result['images_per_second']}")
         print(f"  speed over the plain loop  {plain['median']:.2f} (95 %: {plain['low']:.2f} to {plain['high']:.2f})")

@@ -5,14 +5,12 @@
 Needs a C++ compiler. Appends to compiled.jsonl.
 """
 
-import json
 import os
 import statistics
-from datetime import date
 from pathlib import Path
 
-import torch
 from bench import bare_loop, build_run, ratio, seconds
+from record import record
 
 from dcgan import build
 
@@ -43,13 +41,10 @@ def measure(width: int, precision: str, root: str) -> dict[str, object]:
 
 def main() -> None:
     root = os.environ.get("DCGAN_DATA", "data")
-    machine = {"threads": torch.get_num_threads(), "torch": torch.__version__}
-    machine |= {"cpu": torch.cpu.get_capabilities().get("cpu_name")}
     for width in (64, 32):
         for precision in ("bf16-mixed", "32-true"):
-            line = {"date": date.today().isoformat(), **measure(width, precision, root), **machine}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            line = measure(width, precision, root)
+            record(RESULTS, line)
             print(line, flush=True)
 
 

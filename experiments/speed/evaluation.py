@@ -14,7 +14,6 @@ import statistics
 import subprocess
 import sys
 import time
-from datetime import date
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "evaluation.jsonl"
@@ -116,20 +115,20 @@ def main() -> None:
     if arguments.one == "compute":
         print(json.dumps([compute(128, rounds=arguments.rounds), compute(2048, rounds=3)]))
         return
+    from record import record  # here, as the processes that are measured do without it
+
     command = [sys.executable, __file__, "--root", arguments.root, "--rounds", str(arguments.rounds), "--one"]
     runs = [json.loads(subprocess.check_output([*command, "evaluation"])) for _ in range(arguments.rounds)]
     middle = {name: round(statistics.median(run[name] for run in runs), 3) for name in runs[0]}
     spread = [round(min(run["total"] for run in runs), 2), round(max(run["total"] for run in runs), 2)]
     fid = json.loads(subprocess.check_output([*command, "compute"]))
     result = {
-        "date": str(date.today()),
         "rounds": arguments.rounds,
         "evaluation": middle,
         "total_range": spread,
         "fid": fid,
     }
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(result) + "\n")
+    record(RESULTS, result)
     for name, value in middle.items():
         print(f"  {name:<38} {value:.2f}")
     print(f"  total, least and most of {arguments.rounds}: {spread[0]}, {spread[1]} s (limit 20 s, 1.5 GB)")

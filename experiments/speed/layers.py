@@ -7,15 +7,14 @@ blocks of pixels (space to depth), and as one matrix product on gathered patches
 with fast_ends: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from record import record
 from torch import Tensor, nn
 
 from dcgan.models.layers import KERNEL, FromImages, ToImages
@@ -103,18 +102,14 @@ def main() -> None:
             for needs_gradient in (True, False) if shape[0] == 1 else (True,):
                 images = (plain.bfloat16() if bfloat16 else plain.clone()).requires_grad_(needs_gradient)
                 line = {
-                    "date": date.today().isoformat(),
                     "layer": name,
                     "precision": "bf16" if bfloat16 else "float32",
                     "gradient_of_images": needs_gradient,
                     "milliseconds": {
                         key: milliseconds(form, images, weight, bfloat16=bfloat16) for key, form in forms.items()
                     },
-                    "torch": torch.__version__,
-                    "cpu": torch.cpu.get_capabilities().get("cpu_name"),
                 }
-                with RESULTS.open("a") as file:
-                    file.write(json.dumps(line) + "\n")
+                record(RESULTS, line)
                 print(name, line["precision"], needs_gradient, line["milliseconds"], flush=True)
 
 

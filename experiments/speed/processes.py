@@ -9,16 +9,14 @@ processes.jsonl.
 """
 
 import csv
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-from datetime import date
 from pathlib import Path
 
-import torch
+from record import record
 
 RESULTS = Path(__file__).parent / "processes.jsonl"
 ROUNDS = 9
@@ -64,10 +62,7 @@ def main() -> None:
     ratios = {name: [round(a / b, 3) for a, b in zip(values, alone, strict=True)] for name, values in speeds.items()}
     for name, values in ratios.items():
         print(f"{name:<38} {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
-    line = {"date": date.today().isoformat(), "images_per_second": speeds, "ratios": ratios}
-    line |= {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    record(RESULTS, {"images_per_second": speeds, "ratios": ratios})
 
 
 if __name__ == "__main__":

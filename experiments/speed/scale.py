@@ -9,18 +9,17 @@ computes: floating-point operations of matrix products and convolutions, bytes t
 scale_table.py turns it into the table, and derives what an accelerator would take.
 """
 
-import json
 import os
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import torch
 from bench import bare_loop, build_run
+from record import record
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -106,14 +105,12 @@ def peaks(precision: str) -> dict[str, float]:
 def main() -> None:
     torch.set_num_threads(1)
     root = os.environ.get("DCGAN_DATA", "data")
-    machine: dict[str, Any] = {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
     RESULTS.write_text("")
     for precision in ("bf16-mixed", "32-true"):
-        machine |= peaks(precision)
+        found = peaks(precision)
         for setting in SETTINGS:
-            line = {"date": date.today().isoformat(), **measure(setting, precision, root), **machine}
-            with RESULTS.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+            line = measure(setting, precision, root) | found
+            record(RESULTS, line)
             print(line, flush=True)
 
 

@@ -6,17 +6,15 @@
 ``experiment=quick``, data present, against the imports it needs, in the same process. Appends to startup.jsonl.
 """
 
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
 from pathlib import Path
 
-import torch
+from record import record
 
 RESULTS = Path(__file__).parent / "startup.jsonl"
 PAIRS = 9
@@ -88,10 +86,7 @@ def main() -> None:
         found[f"{name}_over_hydra"] = [round(value, 3) for value in over]
     for name, values in found.items():
         print(f"{name:<26} {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})")
-    line = {"date": date.today().isoformat(), "seconds": found, "threads": torch.get_num_threads()}
-    line |= {"torch": torch.__version__, "cpu": torch.cpu.get_capabilities().get("cpu_name")}
-    with RESULTS.open("a") as file:
-        file.write(json.dumps(line) + "\n")
+    record(RESULTS, {"seconds": found})
 
 
 if __name__ == "__main__":

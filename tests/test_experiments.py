@@ -1,0 +1,36 @@
+"""The scripts behind the studies: they load, and their queue does not train twice."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+
+
+SCRIPTS = sorted(path for path in EXPERIMENTS.rglob("*.py") if path.name != "record.py")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))
+def test_every_script_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(path.parent)  # as when it is started
+    assert callable(runpy.run_path(str(path))["main"])
+
+
+def test_a_run_that_has_its_line_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = runpy.run_path(str(EXPERIMENTS / "measure.py"))
+    results, trained = tmp_path / "results.jsonl", []
+
+    def measure(words: list[str], **_: object) -> dict[str, object]:
+        trained.append(words)
+        return {"command": script["command_of"](words)}
+
+    monkeypatch.setitem(script["main"].__globals__, "measure", measure)
+    for seeds in (["0"], ["0", "1"]):
+        command = ["measure.py", "experiment=quick", "loss=hinge", "--seeds", *seeds, "--out", str(results)]
+        monkeypatch.setattr(sys, "argv", command)
+        script["main"]()
+    assert trained == [["experiment=quick", "loss=hinge", "seed=0"], ["experiment=quick", "loss=hinge", "seed=1"]]
+    assert [json.loads(line)["seed"] for line in results.read_text().splitlines()] == [0, 1]
