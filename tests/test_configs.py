@@ -89,7 +89,7 @@ MISTAKES = [
     ("model=dcgan,mlp", "model=dcgan,mlp: several values are a sweep; add -m (python -m dcgan.train -m ...)"),
     ("zzz=5", "zzz: no such key; --help lists them"),
     ("model=dcgn", "model=dcgn: no such option; there are dcgan, mlp, resnet"),
-    ("experiment=quik", "experiment=quik: no such option; there are acgan, best, best_conditional"),
+    ("experiment=quik", "experiment=quik: no such option; there are acgan, best, best_conditional, best_stacked"),
     ("max_steps", "max_steps: not key=value"),
     ("name=a=b", "name=a=b: not key=value; quote"),
     # types
