@@ -34,9 +34,7 @@ def main() -> None:
     lines = [json.loads(line) for line in parser.parse_args().results.read_text().splitlines()]
     ours = [line for line in lines if line["name"] in OURS]
     names = [f"{line['name']}, seed {line['seed']}" for line in ours]
-    print(
-        "| peer | seed | steps | best FID: digits, digits1, digits2 | at CPU-seconds |", *names, sep=" | ", end=" |\n"
-    )
+    print("| peer | seed | steps | best FID: digits, digits1, digits2 | at CPU-seconds", *names, sep=" | ", end=" |\n")
     print("|---" * (5 + len(names)) + "|")
     for peer in lines:
         if peer not in ours:
