@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,14 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
         if step % 50 == 0:
             (real_loss + fake_loss).item(), generator_loss.item()
         yield
+
+
+def start_on_all_cores(child: BaseProcess) -> None:
+    """Under OMP_PROC_BIND this thread has one core to itself, which its children would inherit as their only one."""
+    own = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    child.start()
+    os.sched_setaffinity(0, own)
 
 
 def serve_plain_loop(config: TrainConfig, pipe: Connection) -> None:
@@ -169,7 +178,7 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         spawn = multiprocessing.get_context("spawn")
         pipe, theirs = spawn.Pipe()
         child = spawn.Process(target=serve_plain_loop, args=(config, theirs), daemon=True)
-        child.start()
+        start_on_all_cores(child)
         theirs.close()  # so that waiting for a child that died is an EOFError
         bare = bare_loop(run, build.build_gan(config))
 
