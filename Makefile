@@ -38,7 +38,6 @@ format: install  ## let ruff rewrite what it can
 dashboard: install  ## TensorBoard over all runs
 	$(BIN)/tensorboard --logdir outputs $(ARGS)
 
-bench: export OMP_PROC_BIND = true  # a core for each thread: a virtual machine's kernel may put both on one
 bench: install  ## images/s against a plain loop and a bare step; time and memory of an evaluation (about 15 minutes)
 	$(BIN)/python experiments/speed/bench.py $(ARGS)
 	$(BIN)/python experiments/speed/evaluation.py

@@ -3,6 +3,8 @@
 All three train the same networks and take turns, ``--steps`` steps each, so that a change of the machine's speed meets
 all of them; what counts is the ratio within a round. The first round warms up and is dropped. The plain loop has a
 process of its own, as its memory is the system's to manage; ``dcgan.train`` and the bare step share one.
+A virtual machine's two cores may be one core's two hyperthreads for a while: before and after each round, a matrix
+product on one and on all threads says how many cores there are, and the ratios of rounds on whole ones stand apart.
 Logging and the progress bar are on; evaluation, pictures and checkpoints, which happen every 500 steps, are not due.
 
     python experiments/speed/bench.py                       # what `make bench` runs: width 64 and 32, two precisions
@@ -17,10 +19,10 @@ import random
 import statistics
 import tempfile
 import time
+import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ from dcgan.images import to_float
 from dcgan.latents import random_stream
 
 RESULTS = Path(__file__).parent / "results.jsonl"
+WHOLE = 0.85  # of a core for each thread: so much is a whole core
 
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
@@ -77,14 +80,6 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
         if step % 50 == 0:
             (real_loss + fake_loss).item(), generator_loss.item()
         yield
-
-
-def start_on_all_cores(child: BaseProcess) -> None:
-    """Under OMP_PROC_BIND this thread has one core to itself, which its children would inherit as their only one."""
-    own = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, range(os.cpu_count() or 1))
-    child.start()
-    os.sched_setaffinity(0, own)
 
 
 def serve_plain_loop(config: TrainConfig, pipe: Connection) -> None:
@@ -135,6 +130,16 @@ def bare_loop(run: runs.Run, gan: GAN) -> Iterator[None]:
         first += len(sampler)
 
 
+def whole_cores() -> float:
+    """How many cores the threads have: how much faster all of them multiply matrices (float32) than one does."""
+    matrix = torch.ones(1024, 1024)
+    best: dict[int, float] = {}
+    for threads in (1, torch.get_num_threads()):
+        torch.set_num_threads(threads)
+        best[threads] = min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=5))
+    return best[1] / best[threads]
+
+
 class Turns(Callback):
     """Lets the others take their turn after every ``steps`` steps of the trainer, and keeps everybody's seconds."""
 
@@ -142,6 +147,7 @@ class Turns(Callback):
         self.others = others
         self.steps = steps
         self.seconds: dict[str, list[float]] = {name: [] for name in ("dcgan.train", *others)}
+        self.cores = [whole_cores()]
         self.resumed = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: GAN, *_: Any) -> None:
@@ -150,6 +156,7 @@ class Turns(Callback):
         self.seconds["dcgan.train"].append(time.perf_counter() - self.resumed)
         for name in random.sample(list(self.others), k=len(self.others)):
             self.seconds[name].append(self.others[name](self.steps))
+        self.cores.append(whole_cores())
         self.resumed = time.perf_counter()
 
 
@@ -162,9 +169,19 @@ def build_run(words: list[str], *, root: str, folder: Path) -> runs.Run:
 
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     """Median of the rounds' ratios, and the 95 % interval of that median by bootstrap."""
-    ratios = [a / b for a, b in zip(slow[1:], fast[1:], strict=True)]
+    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
     medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(2000))
     return {"median": statistics.median(ratios), "low": medians[50], "high": medians[1949]}
+
+
+def summary(seconds: dict[str, list[float]], *, images: int, rounds: list[int]) -> dict[str, Any]:
+    kept = {name: [found[i] for i in rounds] for name, found in seconds.items()}
+    return {
+        "rounds": len(rounds),
+        "images_per_second": {name: round(images / statistics.median(found)) for name, found in kept.items()},
+        "speed_over_plain": ratio(kept["plain"], kept["dcgan.train"]),
+        "time_over_bare": ratio(kept["dcgan.train"], kept["bare"]),
+    }
 
 
 def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
@@ -178,7 +195,7 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         spawn = multiprocessing.get_context("spawn")
         pipe, theirs = spawn.Pipe()
         child = spawn.Process(target=serve_plain_loop, args=(config, theirs), daemon=True)
-        start_on_all_cores(child)
+        child.start()
         theirs.close()  # so that waiting for a child that died is an EOFError
         bare = bare_loop(run, build.build_gan(config))
 
@@ -191,16 +208,18 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         runs.fit(run, resume=False)
         pipe.send(0)
         child.join()
+    cores = [round(min(pair), 2) for pair in itertools.pairwise(turns.cores)]
+    timed = list(range(1, rounds + 1))
+    whole = [i for i in timed if cores[i] >= WHOLE * torch.get_num_threads()]
     images = steps * config.data.batch_size
     return {
         "width": width,
         "precision": run.config.trainer.precision,
         "batch_size": config.data.batch_size,
-        "rounds": rounds,
         "steps_per_round": steps,
-        "images_per_second": {name: round(images / statistics.median(s[1:])) for name, s in turns.seconds.items()},
-        "speed_over_plain": ratio(turns.seconds["plain"], turns.seconds["dcgan.train"]),
-        "time_over_bare": ratio(turns.seconds["dcgan.train"], turns.seconds["bare"]),
+        **summary(turns.seconds, images=images, rounds=timed),
+        "cores": cores[1:],
+        "on_whole_cores": summary(turns.seconds, images=images, rounds=whole) if len(whole) >= 9 else None,
     }
 
 
@@ -216,10 +235,14 @@ def main() -> None:
     for width, precision in itertools.product(arguments.widths, arguments.precisions):
         result = bench(width, precision, steps=arguments.steps, rounds=arguments.rounds, root=arguments.root)
         record(RESULTS, result)
-        plain, bare = result["speed_over_plain"], result["time_over_bare"]
-        print(f"width {width}, {result['precision']}: images/s {result['images_per_second']}")
-        print(f"  speed over the plain loop  {plain['median']:.2f} (95 %: {plain['low']:.2f} to {plain['high']:.2f})")
-        print(f"  time over the bare step    {bare['median']:.3f} (95 %: {bare['low']:.3f} to {bare['high']:.3f})")
+        print(f"width {width}, {result['precision']}: cores {result['cores']}")
+        for name, found in (("all rounds", result), ("on whole cores", result["on_whole_cores"])):
+            if found is None:
+                continue
+            plain, bare = found["speed_over_plain"], found["time_over_bare"]
+            print(f"  {name} ({found['rounds']}): images/s {found['images_per_second']}")
+            print(f"    speed over plain  {plain['median']:.2f} (95 %: {plain['low']:.2f} to {plain['high']:.2f})")
+            print(f"    time over bare    {bare['median']:.3f} (95 %: {bare['low']:.3f} to {bare['high']:.3f})")
 
 
 if __name__ == "__main__":

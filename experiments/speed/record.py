@@ -20,6 +20,5 @@ def with_provenance(line: dict[str, Any]) -> dict[str, Any]:
         "date": date.today().isoformat(),
         **line,
         **{key: made_with[key] for key in ("git_commit", "git_changes", "packages", "machine")},
-        "openmp": {name: value for name, value in os.environ.items() if name.startswith("OMP_")},
         "load_average": round(os.getloadavg()[0], 2),
     }
