@@ -1,14 +1,12 @@
 """What ``trainer.gpus`` and the ``auto`` values mean on this machine."""
 
-import ctypes
+import os
 import sys
 from typing import Any
 
 import torch
 
 from dcgan.config.schema import TrainerConfig
-
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[int]]:
@@ -71,20 +69,15 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
     return {key: value for key, value in chosen.items() if value is not None}
 
 
-def keep_freed_memory() -> bool:
-    """Have this process keep the memory that it frees, instead of asking the kernel for it at every step again.
+def ask_for_gpus_once() -> None:
+    """Have a process that finds no CUDA device remember that.
 
-    By default glibc gives large blocks back, and the kernel then zeroes the same pages for the next activation
-    (experiments/speed). The peak stays what it was. For the whole process, for good.
-
-    Returns:
-        Whether it could be done: with glibc.
+    PyTorch's Adam asks at every step. As Lightning sets it up, each question is put to NVIDIA's driver library (so that
+    CUDA is not started before processes fork), and where there is none, the whole search path is gone through, for 0.1
+    to 0.3 ms. CUDA's own answer is kept, and without a device there is nothing to start.
     """
-    try:
-        mallopt = ctypes.CDLL("libc.so.6").mallopt
-    except (OSError, AttributeError):
-        return False
-    return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+    if not torch.cuda.is_available():
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 def _several(devices: Any, kind: str) -> bool:

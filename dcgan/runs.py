@@ -23,7 +23,7 @@ from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
 from dcgan.gan import GAN
-from dcgan.hardware import keep_freed_memory, resolve_device, resolve_hardware
+from dcgan.hardware import ask_for_gpus_once, resolve_device, resolve_hardware
 from dcgan.loggers import build_loggers, log_hyperparameters
 from dcgan.metrics.reference import reference
 from dcgan.provenance import provenance
@@ -56,8 +56,7 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         ValueError, FileNotFoundError: one line on what is wrong and what to do.
     """
     hardware = resolve_hardware(config.trainer)
-    if config.keep_freed_memory:
-        keep_freed_memory()
+    ask_for_gpus_once()
     resolved = replace(config, resume=None, trainer=replace(config.trainer, precision=hardware["precision"]))
     gan, data = build_gan(config), build_data(config)
     data.setup("fit")
@@ -239,6 +238,7 @@ def load_gan(run: Path, *, checkpoint: str = "best", device: str = "auto") -> tu
     """
     path = checkpoint_path(run, checkpoint)
     content = load_checkpoint(path)
+    content["config"].pop("keep_freed_memory", None)  # a key that there was
     config = check(OmegaConf.create(content["config"]), TrainConfig)
     gan = build_gan(config)
     try:

@@ -3,8 +3,8 @@
 All three train the same networks and take turns, ``--steps`` steps each, so that a change of the machine's speed meets
 all of them; what counts is the ratio within a round. The first round warms up and is dropped. The plain loop has a
 process of its own, as its memory is the system's to manage; ``dcgan.train`` and the bare step share one.
-A virtual machine's two cores may be one core's two hyperthreads for a while: before and after each round, a matrix
-product on one and on all threads says how many cores there are, and the ratios of rounds on whole ones stand apart.
+The two cores of a virtual machine are nearer to each other at some times than at others, as its host likes, and steps
+of two threads take 31 or 46 ms: what it takes them to copy 256 kB together, after every round, tells which it was.
 Logging and the progress bar are on; evaluation, pictures and checkpoints, which happen every 500 steps, are not due.
 
     python experiments/speed/bench.py                       # what `make bench` runs: width 64 and 32, two precisions
@@ -45,7 +45,6 @@ from dcgan.images import to_float
 from dcgan.latents import random_stream
 
 RESULTS = Path(__file__).parent / "results.jsonl"
-WHOLE = 0.85  # of a core for each thread: so much is a whole core
 
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
@@ -84,6 +83,7 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
 
 def serve_plain_loop(config: TrainConfig, pipe: Connection) -> None:
     """Takes as many steps as the pipe says and answers how many seconds they took, until it says 0."""
+    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]  # Lightning's: see hardware.ask_for_gpus_once
     loop = plain_loop(config)
     while steps := pipe.recv():
         pipe.send(seconds(loop, steps))
@@ -130,14 +130,10 @@ def bare_loop(run: runs.Run, gan: GAN) -> Iterator[None]:
         first += len(sampler)
 
 
-def whole_cores() -> float:
-    """How many cores the threads have: how much faster all of them multiply matrices (float32) than one does."""
-    matrix = torch.ones(1024, 1024)
-    best: dict[int, float] = {}
-    for threads in (1, torch.get_num_threads()):
-        torch.set_num_threads(threads)
-        best[threads] = min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=5))
-    return best[1] / best[threads]
+def copy_microseconds() -> float:
+    """What it takes all threads together to copy 256 kB."""
+    source, target = torch.ones(2**16), torch.empty(2**16)
+    return min(timeit.repeat(lambda: target.copy_(source), number=1000, repeat=4)) * 1000
 
 
 class Turns(Callback):
@@ -147,7 +143,7 @@ class Turns(Callback):
         self.others = others
         self.steps = steps
         self.seconds: dict[str, list[float]] = {name: [] for name in ("dcgan.train", *others)}
-        self.cores = [whole_cores()]
+        self.copy_microseconds: list[float] = []
         self.resumed = time.perf_counter()
 
     def on_train_batch_end(self, trainer: Any, pl_module: GAN, *_: Any) -> None:
@@ -156,7 +152,7 @@ class Turns(Callback):
         self.seconds["dcgan.train"].append(time.perf_counter() - self.resumed)
         for name in random.sample(list(self.others), k=len(self.others)):
             self.seconds[name].append(self.others[name](self.steps))
-        self.cores.append(whole_cores())
+        self.copy_microseconds.append(round(copy_microseconds(), 2))
         self.resumed = time.perf_counter()
 
 
@@ -169,19 +165,9 @@ def build_run(words: list[str], *, root: str, folder: Path) -> runs.Run:
 
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     """Median of the rounds' ratios, and the 95 % interval of that median by bootstrap."""
-    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
+    ratios = [a / b for a, b in zip(slow[1:], fast[1:], strict=True)]
     medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(2000))
     return {"median": statistics.median(ratios), "low": medians[50], "high": medians[1949]}
-
-
-def summary(seconds: dict[str, list[float]], *, images: int, rounds: list[int]) -> dict[str, Any]:
-    kept = {name: [found[i] for i in rounds] for name, found in seconds.items()}
-    return {
-        "rounds": len(rounds),
-        "images_per_second": {name: round(images / statistics.median(found)) for name, found in kept.items()},
-        "speed_over_plain": ratio(kept["plain"], kept["dcgan.train"]),
-        "time_over_bare": ratio(kept["dcgan.train"], kept["bare"]),
-    }
 
 
 def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
@@ -208,18 +194,17 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         runs.fit(run, resume=False)
         pipe.send(0)
         child.join()
-    cores = [round(min(pair), 2) for pair in itertools.pairwise(turns.cores)]
-    timed = list(range(1, rounds + 1))
-    whole = [i for i in timed if cores[i] >= WHOLE * torch.get_num_threads()]
     images = steps * config.data.batch_size
     return {
         "width": width,
         "precision": run.config.trainer.precision,
         "batch_size": config.data.batch_size,
+        "rounds": rounds,
         "steps_per_round": steps,
-        **summary(turns.seconds, images=images, rounds=timed),
-        "cores": cores[1:],
-        "on_whole_cores": summary(turns.seconds, images=images, rounds=whole) if len(whole) >= 9 else None,
+        "images_per_second": {name: round(images / statistics.median(s[1:])) for name, s in turns.seconds.items()},
+        "speed_over_plain": ratio(turns.seconds["plain"], turns.seconds["dcgan.train"]),
+        "time_over_bare": ratio(turns.seconds["dcgan.train"], turns.seconds["bare"]),
+        "copy_microseconds": turns.copy_microseconds[1:],
     }
 
 
@@ -235,14 +220,12 @@ def main() -> None:
     for width, precision in itertools.product(arguments.widths, arguments.precisions):
         result = bench(width, precision, steps=arguments.steps, rounds=arguments.rounds, root=arguments.root)
         record(RESULTS, result)
-        print(f"width {width}, {result['precision']}: cores {result['cores']}")
-        for name, found in (("all rounds", result), ("on whole cores", result["on_whole_cores"])):
-            if found is None:
-                continue
-            plain, bare = found["speed_over_plain"], found["time_over_bare"]
-            print(f"  {name} ({found['rounds']}): images/s {found['images_per_second']}")
-            print(f"    speed over plain  {plain['median']:.2f} (95 %: {plain['low']:.2f} to {plain['high']:.2f})")
-            print(f"    time over bare    {bare['median']:.3f} (95 %: {bare['low']:.3f} to {bare['high']:.3f})")
+        plain, bare = result["speed_over_plain"], result["time_over_bare"]
+        copies = result["copy_microseconds"]
+        print(f"width {width}, {result['precision']}: images/s {result['images_per_second']}")
+        print(f"  speed over the plain loop  {plain['median']:.2f} (95 %: {plain['low']:.2f} to {plain['high']:.2f})")
+        print(f"  time over the bare step    {bare['median']:.3f} (95 %: {bare['low']:.3f} to {bare['high']:.3f})")
+        print(f"  microseconds for 256 kB    {statistics.median(copies):.1f} ({min(copies):.1f} to {max(copies):.1f})")
 
 
 if __name__ == "__main__":

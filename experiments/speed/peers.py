@@ -266,6 +266,7 @@ def draw(peer: Peer) -> Tensor:
 
 
 def measure_peer(name: str, seed: int, clock: Clock) -> int:
+    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]  # Lightning's: see hardware.ask_for_gpus_once
     torch.manual_seed(seed)
     peer = PEERS[name]()
     data = ImageData(
