@@ -611,6 +611,7 @@ def test_help_and_unknown_keys_answer_without_torch(entry: str, word: str, workd
 
 
 MISTAKES = ["optimizer.lr=-1", "model=dcgn", "penalty=r1", "trainer.accumulate_grad_batches=2", "trainer.precision=8"]
+MISTAKES += ["trainer.gpus=some", "model.depth=3"]
 
 
 @pytest.mark.parametrize("word", MISTAKES)

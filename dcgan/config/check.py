@@ -32,6 +32,11 @@ def _one_of(*choices: Any) -> Rule:
     return Rule(f"must be one of {', '.join(map(str, choices))}", lambda value: value in choices)
 
 
+def _listed(value: Any) -> list[Any]:
+    """At least one."""
+    return (value or [None]) if isinstance(value, list) else [value]
+
+
 POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
 SMOOTHING = Rule("must be from 0 to 0.5", lambda value: 0 <= value <= 0.5)
 NOT_NEGATIVE = Rule("must be a finite number, 0 or more", lambda value: math.isfinite(value) and value >= 0)
@@ -105,6 +110,10 @@ RULES: Mapping[str, Rule] = {
     "trainer.max_epochs": Rule("must be at least 1, or -1 for no limit", lambda value: value >= 1 or value == -1),
     "trainer.limit_train_batches": Rule("must be above 0", lambda value: isinstance(value, str) or value > 0),
     "trainer.log_every_n_steps": _at_least(0),
+    "trainer.gpus": Rule(
+        "must be auto, 0 (CPU), a number, -1 (all), or a list such as [0,1]",
+        lambda value: value == "auto" or all(type(number) is int for number in _listed(value)),
+    ),
     "trainer.precision": _one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed"),
     "logger.name": _one_of("tensorboard", "csv", "none"),
     "split": _one_of("test", "train"),

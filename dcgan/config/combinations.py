@@ -35,6 +35,8 @@ UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
 # What each feature space knows. inception fits them all, poorly.
 FITTING_DATA: Mapping[str, str] = {"digits": "mnist", "fashion": "fashion_mnist", "stacked": "stacked_mnist"}
 
+HALVING = ("dcgan", "resnet")  # the resolution, model.depth times
+
 # Keys that only some options of their group use: null elsewhere.
 PENALTIES = ("r1", "r2", "r1_r2", "wgan_gp", "dragan")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -103,6 +105,11 @@ IMPOSSIBLE = (
         "model.generator.conditioning",
         lambda config: config.model.generator.conditioning == "norm" and config.model.generator.norm == "none",
         "no norm in the generator has a gain to follow the label; take concat, or model.generator.norm=batch",
+    ),
+    Clash(
+        "model.depth",
+        lambda config: config.model.name in HALVING and config.data.resolution % 2 ** (config.model.depth or 0) != 0,
+        "data.resolution must be a multiple of 2 ** model.depth",
     ),
     Clash(
         "model.discriminator.pack",

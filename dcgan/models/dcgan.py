@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KERNEL, Flatten, FromImages, MinibatchStddev, initialise, resolve_depth, upsample
+from dcgan.models.layers import KERNEL, Flatten, FromImages, MinibatchStddev, default_depth, initialise, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -144,7 +144,7 @@ def build(
     discriminator_pack: int,
 ) -> tuple[Generator, Discriminator]:
     """The pair; ``depth=None`` chooses the stages by the resolution, which must be a multiple of 2 ** depth."""
-    depth = resolve_depth(depth, resolution=resolution)
+    depth = depth or default_depth(resolution)
     generator = DCGANGenerator(
         width=width,
         depth=depth,

@@ -136,18 +136,6 @@ def init_normal(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
 
-def resolve_depth(depth: int | None, *, resolution: int) -> int:
-    """How often the resolution is halved; ``None``: as ``default_depth`` says.
-
-    Raises:
-        ValueError: the resolution cannot be halved so often.
-    """
-    depth = default_depth(resolution) if depth is None else depth
-    if resolution % 2**depth:
-        raise ValueError(f"data.resolution={resolution}: with model.depth={depth} it must be a multiple of {2**depth}")
-    return depth
-
-
 def default_depth(resolution: int) -> int:
     """Halve while the map stays even and at least 4 wide, and twice in any case: 28 -> 7, 32 -> 4, 64 -> 4."""
     depth = 2

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, initialise, resolve_depth, upsample
+from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, default_depth, initialise, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -194,7 +194,7 @@ def build(
     discriminator_pack: int,
 ) -> tuple[Generator, Discriminator]:
     """The pair; ``depth=None`` chooses the blocks by the resolution, which must be a multiple of 2 ** depth."""
-    depth = resolve_depth(depth, resolution=resolution)
+    depth = depth or default_depth(resolution)
     generator = ResNetGenerator(
         width=width,
         depth=depth,
