@@ -21,7 +21,6 @@ def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[
     kind, available = ("cuda", cuda) if cuda else ("mps", mps)
     if gpus in ("auto", None):
         return (kind, 1) if available else ("cpu", 1)
-    wanted = gpus if isinstance(gpus, list) else [gpus]
     if gpus == 0:
         return "cpu", 1
     if not available:
@@ -29,10 +28,9 @@ def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[
         return "cpu", 1
     if gpus == -1:
         return kind, available
-    numbers = wanted if isinstance(gpus, list) else list(range(wanted[0]))
-    if not numbers or min(numbers) < 0 or max(numbers) >= available:
+    if (max(gpus) + 1 if isinstance(gpus, list) else gpus) > available:
         raise ValueError(f"trainer.gpus={gpus}: this machine has {available} ({kind}, numbered from 0)")
-    return kind, numbers if isinstance(gpus, list) else wanted[0]
+    return kind, gpus
 
 
 def precision_for(precision: Any, accelerator: str) -> Any:
@@ -71,8 +69,8 @@ def ask_for_gpus_once() -> None:
     """Have a process that finds no CUDA device remember that.
 
     PyTorch's Adam asks at every step. As Lightning sets it up, each question is put to NVIDIA's driver library (so that
-    CUDA is not started before processes fork), and where there is none, the whole search path is gone through, for 0.1
-    to 0.3 ms. CUDA's own answer is kept, and without a device there is nothing to start.
+    CUDA is not started before processes fork), and where there is none, the whole search path is gone through
+    (experiments/speed). CUDA's own answer is kept, and without a device there is nothing to start.
     """
     if not torch.cuda.is_available():
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"

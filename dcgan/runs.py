@@ -19,7 +19,7 @@ from dcgan.build import build_data, build_gan
 from dcgan.callbacks import Dashboard, Evaluation, GracefulStop, Progress, Samples
 from dcgan.checkpoints import AtomicCheckpointIO, Checkpoints, load_checkpoint
 from dcgan.config.check import check
-from dcgan.config.schema import TrainConfig
+from dcgan.config.schema import RETIRED_KEYS, TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
 from dcgan.gan import GAN
@@ -238,8 +238,8 @@ def load_gan(run: Path, *, checkpoint: str = "best", device: str = "auto") -> tu
     """
     path = checkpoint_path(run, checkpoint)
     content = load_checkpoint(path)
-    content["config"].pop("keep_freed_memory", None)  # a key that there was
-    config = check(OmegaConf.create(content["config"]), TrainConfig)
+    stored = {key: value for key, value in content["config"].items() if key not in RETIRED_KEYS}
+    config = check(OmegaConf.create(stored), TrainConfig)
     gan = build_gan(config)
     try:
         gan.load_state_dict(content["state_dict"])

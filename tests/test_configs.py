@@ -172,7 +172,7 @@ MISTAKES = [
     ("data.name=fashion_mnist", "metrics=digits: knows mnist, not fashion_mnist; use metrics=fashion"),
     ("metrics.name=stacked1", "metrics=stacked1: knows stacked_mnist, not mnist; use metrics=digits"),
     ("metrics=stacked", "metrics=stacked: knows stacked_mnist, not mnist; use metrics=digits"),
-    ("model.depth=3", "model.depth=3: data.resolution must be a multiple of 2 ** model.depth"),
+    ("model.depth=3", "model.depth=3: data.resolution=28 cannot be halved so often"),
     ("metrics.weights=x.pth", "metrics.weights=x.pth: this space ships"),
     ("metrics.every=null", "metrics.every=null: metrics=digits needs a number"),
     # what manual optimisation would ignore

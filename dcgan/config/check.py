@@ -32,9 +32,9 @@ def _one_of(*choices: Any) -> Rule:
     return Rule(f"must be one of {', '.join(map(str, choices))}", lambda value: value in choices)
 
 
-def _listed(value: Any) -> list[Any]:
-    """At least one."""
-    return (value or [None]) if isinstance(value, list) else [value]
+def _are_gpus(value: Any) -> bool:
+    numbers, least = (value, 0) if isinstance(value, list) else ([value], -1)
+    return bool(numbers) and all(type(n) is int and n >= least for n in numbers) and len({*numbers}) == len(numbers)
 
 
 POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
@@ -111,8 +111,8 @@ RULES: Mapping[str, Rule] = {
     "trainer.limit_train_batches": Rule("must be above 0", lambda value: isinstance(value, str) or value > 0),
     "trainer.log_every_n_steps": _at_least(0),
     "trainer.gpus": Rule(
-        "must be auto, 0 (CPU), a number, -1 (all), or a list such as [0,1]",
-        lambda value: value == "auto" or all(type(number) is int for number in _listed(value)),
+        "must be auto, 0 (CPU), how many, -1 (all), or a list of different ones such as [0,1]",
+        lambda value: value == "auto" or _are_gpus(value),
     ),
     "trainer.precision": _one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed"),
     "logger.name": _one_of("tensorboard", "csv", "none"),

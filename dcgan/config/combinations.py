@@ -35,8 +35,6 @@ UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
 # What each feature space knows. inception fits them all, poorly.
 FITTING_DATA: Mapping[str, str] = {"digits": "mnist", "fashion": "fashion_mnist", "stacked": "stacked_mnist"}
 
-HALVING = ("dcgan", "resnet")  # the resolution, model.depth times
-
 # Keys that only some options of their group use: null elsewhere.
 PENALTIES = ("r1", "r2", "r1_r2", "wgan_gp", "dragan")
 OPTIONS: Mapping[str, tuple[str, ...]] = {
@@ -65,7 +63,7 @@ class Clash(NamedTuple):
 
     key: str
     is_one: Callable[[TrainConfig], bool]
-    fix: str
+    fix: str  # may name values of ``config``
 
 
 IMPOSSIBLE = (
@@ -108,8 +106,8 @@ IMPOSSIBLE = (
     ),
     Clash(
         "model.depth",
-        lambda config: config.model.name in HALVING and config.data.resolution % 2 ** (config.model.depth or 0) != 0,
-        "data.resolution must be a multiple of 2 ** model.depth",
+        lambda config: config.model.name != "mlp" and config.data.resolution % 2 ** (config.model.depth or 0) != 0,
+        "data.resolution={config.data.resolution} cannot be halved so often; take null, or another resolution",
     ),
     Clash(
         "model.discriminator.pack",
@@ -168,7 +166,8 @@ def check_combinations(config: TrainConfig) -> None:
         _check_option(config, key, users)
     for clash in IMPOSSIBLE:
         if clash.is_one(config):
-            raise ValueError(f"{clash.key.removesuffix('.name')}={select(config, clash.key)}: {clash.fix}")
+            given = f"{clash.key.removesuffix('.name')}={select(config, clash.key)}"
+            raise ValueError(f"{given}: {clash.fix.format(config=config)}")
     _check_optimizers(config)
     check_metrics_fit(config.metrics.name, config.data.name)
     _check_metrics(config)

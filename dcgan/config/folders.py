@@ -8,6 +8,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from dcgan.config.schema import RETIRED_KEYS
+
 # What does not change what a run learns, so neither its folder's name.
 UNNAMED = re.compile(
     r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|data\.root|hydra)([./@=]|$)"
@@ -56,7 +58,8 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
         raise ValueError(f"resume={typed.resume}: no run folder (it has no config.yaml)")
     run = OmegaConf.load(path)
     assert isinstance(run, DictConfig)
-    run.pop("keep_freed_memory", None)  # a key that there was
+    for key in RETIRED_KEYS:
+        run.pop(key, None)
     if "DCGAN_DATA" in os.environ:
         run.data.root = typed.data.root
     for override in overrides:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
+RETIRED_KEYS = ("keep_freed_memory",)  # that the configurations of older runs have
+
 
 @dataclass
 class EMAConfig:

@@ -145,6 +145,7 @@ def build(
 ) -> tuple[Generator, Discriminator]:
     """The pair; ``depth=None`` chooses the stages by the resolution, which must be a multiple of 2 ** depth."""
     depth = depth or default_depth(resolution)
+    assert resolution % 2**depth == 0  # a configuration with another is refused
     generator = DCGANGenerator(
         width=width,
         depth=depth,

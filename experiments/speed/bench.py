@@ -2,9 +2,8 @@
 
 All three train the same networks and take turns, ``--steps`` steps each, so that a change of the machine's speed meets
 all of them; what counts is the ratio within a round. The first round warms up and is dropped. The plain loop has a
-process of its own, as its memory is the system's to manage; ``dcgan.train`` and the bare step share one.
-The two cores of a virtual machine are nearer to each other at some times than at others, as its host likes, and steps
-of two threads take 31 or 46 ms: what it takes them to copy 256 kB together, after every round, tells which it was.
+process of its own, without what Lightning sets; ``dcgan.train`` and the bare step share one. What it takes the threads
+to copy 256 kB together, after every round, says in which of two states a virtual machine was (states.py).
 Logging and the progress bar are on; evaluation, pictures and checkpoints, which happen every 500 steps, are not due.
 
     python experiments/speed/bench.py                       # what `make bench` runs: width 64 and 32, two precisions
@@ -204,6 +203,7 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         "images_per_second": {name: round(images / statistics.median(s[1:])) for name, s in turns.seconds.items()},
         "speed_over_plain": ratio(turns.seconds["plain"], turns.seconds["dcgan.train"]),
         "time_over_bare": ratio(turns.seconds["dcgan.train"], turns.seconds["bare"]),
+        "seconds": {name: [round(value, 4) for value in s[1:]] for name, s in turns.seconds.items()},
         "copy_microseconds": turns.copy_microseconds[1:],
     }
 
