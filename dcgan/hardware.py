@@ -1,5 +1,6 @@
 """What ``trainer.gpus`` and the ``auto`` values mean on this machine."""
 
+import ctypes
 import os
 import sys
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import torch
 
 from dcgan.config.schema import TrainerConfig
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
 def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[int]]:
@@ -74,6 +77,22 @@ def ask_for_gpus_once() -> None:
     """
     if not torch.cuda.is_available():
         os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
+
+
+def keep_freed_memory() -> bool:
+    """Have this process keep the memory that it frees, instead of asking the kernel for it at every step again.
+
+    By default glibc gives large blocks back, and the kernel then zeroes the same pages for the next activation
+    (experiments/speed). The peak stays what it was. For the whole process, for good.
+
+    Returns:
+        Whether it could be done: with glibc.
+    """
+    try:
+        mallopt = ctypes.CDLL("libc.so.6").mallopt
+    except (OSError, AttributeError):
+        return False
+    return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
 
 
 def _several(devices: Any, kind: str) -> bool:

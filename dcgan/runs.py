@@ -19,11 +19,11 @@ from dcgan.build import build_data, build_gan
 from dcgan.callbacks import Dashboard, Evaluation, GracefulStop, Progress, Samples
 from dcgan.checkpoints import AtomicCheckpointIO, Checkpoints, load_checkpoint
 from dcgan.config.check import check
-from dcgan.config.schema import RETIRED_KEYS, TrainConfig
+from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features import load_feature_space
 from dcgan.gan import GAN
-from dcgan.hardware import ask_for_gpus_once, resolve_device, resolve_hardware
+from dcgan.hardware import ask_for_gpus_once, keep_freed_memory, resolve_device, resolve_hardware
 from dcgan.loggers import build_loggers, log_hyperparameters
 from dcgan.metrics.reference import reference
 from dcgan.provenance import provenance
@@ -57,6 +57,8 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     """
     hardware = resolve_hardware(config.trainer)
     ask_for_gpus_once()
+    if config.keep_freed_memory:
+        keep_freed_memory()
     resolved = replace(config, resume=None, trainer=replace(config.trainer, precision=hardware["precision"]))
     gan, data = build_gan(config), build_data(config)
     data.setup("fit")
@@ -238,8 +240,7 @@ def load_gan(run: Path, *, checkpoint: str = "best", device: str = "auto") -> tu
     """
     path = checkpoint_path(run, checkpoint)
     content = load_checkpoint(path)
-    stored = {key: value for key, value in content["config"].items() if key not in RETIRED_KEYS}
-    config = check(OmegaConf.create(stored), TrainConfig)
+    config = check(OmegaConf.create(content["config"]), TrainConfig)
     gan = build_gan(config)
     try:
         gan.load_state_dict(content["state_dict"])

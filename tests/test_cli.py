@@ -439,18 +439,6 @@ def test_epochs_are_counted_on_over_a_resume(
     assert state(run)["global_step"] == 12
 
 
-def test_a_run_with_a_key_that_is_gone_is_read_and_resumed(command: Command, workdir: Path) -> None:
-    run = train(command, "trainer.max_steps=1", "metrics=none")
-    content = state(run)
-    content["config"]["keep_freed_memory"] = True
-    torch.save(content, run / "checkpoints/last.ckpt")
-    with (run / "config.yaml").open("a") as file:
-        file.write("keep_freed_memory: true\n")
-    assert command("generate", f"run={run}", "n=4").code == 0
-    assert command("train", f"resume={run}", "trainer.max_steps=2").code == 0
-    assert state(run)["global_step"] == 2
-
-
 def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir: Path) -> None:
     run = train(command, "trainer.max_steps=2", "metrics=none")
     before = state(run)

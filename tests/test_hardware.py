@@ -1,4 +1,7 @@
 import os
+import platform
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +99,24 @@ def test_auto_precision_on_accelerators(monkeypatch: pytest.MonkeyPatch) -> None
     assert precision_for("auto", "cuda") == "bf16-mixed"
     assert precision_for("auto", "mps") == "32-true"
     assert precision_for("64-true", "cuda") == "64-true"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_freed_memory_is_kept_if_the_configuration_says_so(
+    keep: bool, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+    monkeypatch.setattr(runs, "keep_freed_memory", lambda: calls.append(True))
+    words = [f"keep_freed_memory={keep}", "metrics=none", "logger=none"]
+    runs.build_run(config(*words, root=os.environ["DCGAN_DATA"]), workdir / "run")
+    assert len(calls) == keep
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc alone has it")
+def test_glibc_takes_the_thresholds() -> None:
+    """In a process of its own, since it is for good; what it saves is measured in experiments/speed."""
+    words = [sys.executable, "-c", "from dcgan.hardware import keep_freed_memory; print(keep_freed_memory())"]
+    assert subprocess.run(words, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 @pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="this PyTorch asks no driver")

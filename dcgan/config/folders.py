@@ -8,11 +8,9 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from dcgan.config.schema import RETIRED_KEYS
-
 # What does not change what a run learns, so neither its folder's name.
 UNNAMED = re.compile(
-    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|data\.root|hydra)([./@=]|$)"
+    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|keep_freed_memory|data\.root|hydra)([./@=]|$)"
 )
 LONGEST_NAME = 80
 
@@ -40,7 +38,9 @@ FREE_TRAINER_KEYS = (
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )
 LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.gpus")  # what the number of steps follows from
-FREE_ON_RESUME = re.compile(rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume")
+FREE_ON_RESUME = re.compile(
+    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume|keep_freed_memory"
+)
 
 
 def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -58,8 +58,6 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
         raise ValueError(f"resume={typed.resume}: no run folder (it has no config.yaml)")
     run = OmegaConf.load(path)
     assert isinstance(run, DictConfig)
-    for key in RETIRED_KEYS:
-        run.pop(key, None)
     if "DCGAN_DATA" in os.environ:
         run.data.root = typed.data.root
     for override in overrides:

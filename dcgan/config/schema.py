@@ -5,8 +5,6 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
-RETIRED_KEYS = ("keep_freed_memory",)  # that the configurations of older runs have
-
 
 @dataclass
 class EMAConfig:
@@ -197,6 +195,7 @@ class TrainConfig:
     penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fast_ends: bool = False  # as it was for runs that do not know the key; conf/train.yaml has true
+    keep_freed_memory: bool = True
 
 
 @dataclass
