@@ -2,8 +2,9 @@
 
 All three train the same networks and take turns, ``--steps`` steps each, so that a change of the machine's speed meets
 all of them; what counts is the ratio within a round. The first round warms up and is dropped. The plain loop has a
-process of its own, whose memory and environment are as nobody set them; ``dcgan.train`` and the bare step share one. What it takes the threads
-to copy 256 kB together, after every round, says in which of two states a virtual machine was (states.py).
+process of its own, whose memory and environment are as nobody set them; ``dcgan.train`` and the bare step share one.
+What it takes the threads to copy 256 kB together, after every round, says in which of two states the machine was
+(states.py).
 Logging and the progress bar are on; evaluation, pictures and checkpoints, which happen every 500 steps, are not due.
 
     python experiments/speed/bench.py                       # what `make bench` runs: width 64 and 32, two precisions
