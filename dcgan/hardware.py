@@ -16,13 +16,13 @@ def accelerator_for(gpus: Any, *, cuda: int, mps: int) -> tuple[str, int | list[
     """What ``trainer.gpus`` means on a machine with so many devices: Lightning's ``accelerator`` and ``devices``.
 
     Args:
-        gpus: ``auto`` or None (one, if there is one), 0 (CPU), N, -1 (all), or a list of device numbers.
+        gpus: ``auto`` (one, if there is one), 0 (CPU), N, -1 (all), or a list of device numbers.
 
     Raises:
         ValueError: fewer devices than asked, though there are some.
     """
     kind, available = ("cuda", cuda) if cuda else ("mps", mps)
-    if gpus in ("auto", None):
+    if gpus == "auto":
         return (kind, 1) if available else ("cpu", 1)
     if gpus == 0:
         return "cpu", 1
@@ -57,7 +57,7 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
         chosen["accelerator"], chosen["devices"] = accelerator_for(
             trainer.gpus, cuda=torch.cuda.device_count(), mps=int(torch.backends.mps.is_available())
         )
-    elif trainer.gpus not in ("auto", None):
+    elif trainer.gpus != "auto":
         raise ValueError(f"trainer.gpus={trainer.gpus}: leave it out where trainer.accelerator or devices are given")
     accelerator = chosen["accelerator"] or "auto"
     kind = "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator

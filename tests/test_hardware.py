@@ -19,7 +19,6 @@ from dcgan.hardware import accelerator_for, precision_for, resolve_hardware
     [
         ("auto", 0, 0, ("cpu", 1)),
         ("auto", 4, 0, ("cuda", 1)),
-        (None, 4, 0, ("cuda", 1)),
         ("auto", 0, 1, ("mps", 1)),
         (0, 4, 0, ("cpu", 1)),
         (1, 4, 0, ("cuda", 1)),
@@ -50,7 +49,7 @@ def test_fewer_than_asked_is_an_error_that_says_how_many_there_are(gpus: Any, cu
         accelerator_for(gpus, cuda=cuda, mps=mps)
 
 
-@pytest.mark.parametrize("gpus", ["one", "true", "1.5", "-2", "[]", "['0']", "[0,x]", "[-1]", "[0,0]"])
+@pytest.mark.parametrize("gpus", ["one", "true", "1.5", "null", "-2", "[]", "['0']", "[0,x]", "[-1]", "[0,0]"])
 def test_what_is_no_number_of_devices(gpus: str) -> None:
     with pytest.raises(ValueError, match=r"trainer.gpus=.*must be auto, 0"):
         config(f"trainer.gpus={gpus}")

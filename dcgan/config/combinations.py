@@ -129,6 +129,7 @@ IMPOSSIBLE = (
         lambda config: config.data.name == "stacked_mnist" and config.data.channels != 3,
         "stacked_mnist has a digit in each of 3; leave it",
     ),
+    Clash("trainer.gpus", lambda config: config.trainer.gpus is None, "must be auto, 0 (CPU), or how many"),
     Clash(
         "trainer.max_steps",
         lambda config: _is_endless(config) and config.trainer.max_time is None,
