@@ -599,12 +599,13 @@ def test_help_and_unknown_keys_answer_without_torch(entry: str, word: str, workd
 
 
 MISTAKES = ["optimizer.lr=-1", "model=dcgn", "penalty=r1", "trainer.accumulate_grad_batches=2", "trainer.precision=8"]
-MISTAKES += ["trainer.gpus=some", "model.depth=3"]
+MISTAKES += ["trainer.gpus=some", "model.depth=3", "model=mlp model.dense_units=8", "model=mlp model.upsample=nearest"]
+MISTAKES += ["model=resnet model.base_convs=1"]
 
 
-@pytest.mark.parametrize("word", MISTAKES)
-def test_mistakes_answer_without_torch(word: str, workdir: Path) -> None:
-    command = [sys.executable, "-c", SHELL.format(entry="train"), word]
+@pytest.mark.parametrize("words", MISTAKES)
+def test_mistakes_answer_without_torch(words: str, workdir: Path) -> None:
+    command = [sys.executable, "-c", SHELL.format(entry="train"), *words.split()]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     assert result.stdout.splitlines()[-1] == "False"
 

@@ -1,5 +1,6 @@
 """Every model of conf/model at every data shape, conditional or not, and every part they are put together from."""
 
+import inspect
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 
 from dcgan.build import build_networks
 from dcgan.config.check import check
+from dcgan.config.combinations import UNUSED
 from dcgan.config.schema import TrainConfig
 from dcgan.losses import NonSaturating
 from dcgan.models import MODELS
@@ -316,6 +318,14 @@ def test_a_key_that_a_model_ignores_or_needs(words: list[str], line: str) -> Non
     with pytest.raises(ValueError) as error:  # noqa: PT011
         build_networks(config(*words))
     assert str(error.value).startswith(line)
+
+
+@pytest.mark.parametrize("key", UNUSED)
+def test_what_is_refused_without_torch_is_what_has_no_argument(key: str) -> None:
+    argument = key.removeprefix("model.")
+    assert UNUSED[key] == tuple(
+        name for name, build in MODELS.items() if argument not in inspect.signature(build).parameters
+    )
 
 
 def test_a_model_that_takes_few_arguments_is_given_those(monkeypatch: pytest.MonkeyPatch) -> None:

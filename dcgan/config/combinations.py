@@ -50,6 +50,12 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "augment.decay_steps": ("noise",),
     "augment.consistency": ("diffaugment", "noise"),
 }
+# And of models, those that have no use for a key: build.py asks the signature of any, but not before torch is there.
+UNUSED: Mapping[str, tuple[str, ...]] = {
+    "model.dense_units": ("mlp", "resnet"),
+    "model.base_convs": ("mlp", "resnet"),
+    "model.upsample": ("mlp",),
+}
 DISPENSABLE = {"loss.label_smoothing", "loss.label_flipping", "loss.weight_clip", "augment.consistency"}
 OPTIMIZER_OPTIONS: Mapping[str, tuple[str, ...]] = {
     "betas": ("adam", "adamw"),
@@ -165,6 +171,9 @@ def check_combinations(config: TrainConfig) -> None:
             raise ValueError(f"trainer.{key}={value}: {fix}")
     for key, users in OPTIONS.items():
         _check_option(config, key, users)
+    for key, names in UNUSED.items():
+        if config.model.name in names and select(config, key):
+            raise ValueError(f"{key}={select(config, key)}: model={config.model.name} has no use for it; leave it null")
     for clash in IMPOSSIBLE:
         if clash.is_one(config):
             given = f"{clash.key.removesuffix('.name')}={select(config, clash.key)}"
