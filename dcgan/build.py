@@ -17,7 +17,7 @@ from dcgan.latents import random_stream
 from dcgan.losses import LOSSES, Loss, NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Builder, Discriminator, Generator
-from dcgan.models.layers import FromImages, ToImages
+from dcgan.models.layers import Down, FromImages, ToImages, Up
 from dcgan.objective import Objective
 from dcgan.optim import OPTIMIZERS, OptimizerBuilder
 from dcgan.penalties import PENALTIES
@@ -61,6 +61,8 @@ def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
     for layer in (layer for network in networks for layer in network.modules()):
         if isinstance(layer, FromImages | ToImages):
             layer.fast = config.fast_ends
+        if isinstance(layer, Down | Up):
+            layer.fast = config.fast_gradients
     return networks
 
 

@@ -1,6 +1,7 @@
 """Every model of conf/model at every data shape, conditional or not, and every part they are put together from."""
 
 import inspect
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,7 +16,20 @@ from dcgan.config.schema import TrainConfig
 from dcgan.losses import NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Discriminator, Generator
-from dcgan.models.layers import KERNEL, FromImages, MinibatchStddev, ToImages, default_depth, initialise, upsample
+from dcgan.models.layers import (
+    KERNEL,
+    Down,
+    FromImages,
+    MinibatchStddev,
+    ToImages,
+    Up,
+    _Down,
+    _Up,
+    default_depth,
+    dense,
+    initialise,
+    upsample,
+)
 from dcgan.models.norms import ConditionalNorm, norm
 from dcgan.models.packing import Packed
 
@@ -155,10 +169,10 @@ def test_dcgan_is_built_as_described() -> None:
     kinds = [type(layer).__name__ for layer in generator.body]
     assert kinds == [
         *("Linear", "BatchNorm1d", "ReLU", "Unflatten"),
-        *("ConvTranspose2d", "BatchNorm2d", "ReLU", "ToImages", "Tanh"),
+        *("Up", "BatchNorm2d", "ReLU", "ToImages", "Tanh"),
     ]
     kinds = [type(layer).__name__ for layer in discriminator.body]
-    assert kinds == ["FromImages", "LeakyReLU", "Conv2d", "BatchNorm2d", "LeakyReLU", "Flatten"]
+    assert kinds == ["FromImages", "LeakyReLU", "Down", "BatchNorm2d", "LeakyReLU"]
     convolutions = [layer for layer in discriminator.body if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in convolutions] == [64, 128]
     for layer in (*generator.body, *discriminator.body):
@@ -405,3 +419,70 @@ def test_fast_ends_are_as_exact_as_the_stock_ones_in_both_layouts(layout: torch.
     ]
     for fast, stock in zip(*errors, strict=True):
         assert fast < 1.5 * stock
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("kind", "function"), [(Down, _Down), (Up, _Up)])
+@pytest.mark.parametrize("shape", [(5, 6, 4), (3, 2, 10)])
+def test_fast_gradients_are_those_of_the_stock_convolution(kind: Any, function: Any, shape: tuple[int, ...]) -> None:
+    """Those of the gradients, too: a gradient penalty needs them."""
+    layer = kind(3, 4, **KERNEL).double()
+    n, height, width = shape
+    inputs = torch.randn(n, 3, height, width).double()
+    found = []
+    for forward in (layer, lambda x: function.apply(x, layer.weight, layer.bias)):
+        x = inputs.clone().requires_grad_()
+        outputs = forward(x)
+        first = torch.autograd.grad(outputs.pow(3).sum(), [x, *layer.parameters()], create_graph=True)
+        second = torch.autograd.grad(sum(g.pow(2).sum() for g in first), [x, *layer.parameters()])
+        alone = torch.autograd.grad(forward(inputs).pow(3).sum(), list(layer.parameters()))  # as in D's own turn
+        found.append([outputs, *first, *second, *alone])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("kind", [Down, Up])
+def test_fast_gradients_are_as_exact_as_the_stock_ones_in_bfloat16(kind: Any, bias: bool, two_threads: None) -> None:
+    layer = kind(8, 16, bias=bias, **KERNEL)
+    inputs = torch.randn(32, 8, 14, 14).to(memory_format=torch.channels_last)
+
+    def gradients(*, fast: bool, bfloat16: bool) -> list[Tensor]:
+        layer.fast = fast
+        x = inputs.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            outputs = layer(x)
+        assert (type(outputs.grad_fn).__name__ in ("_DownBackward", "_UpBackward")) == (fast and bfloat16)
+        return [outputs.detach(), *torch.autograd.grad(outputs.float().pow(2).sum(), [x, *layer.parameters()])]
+
+    plain = gradients(fast=False, bfloat16=False)
+    assert all(torch.equal(*pair) for pair in zip(gradients(fast=True, bfloat16=False), plain, strict=True))
+    errors = [
+        [float((one - other).norm() / other.norm()) for one, other in zip(found, plain, strict=True)]
+        for found in (gradients(fast=fast, bfloat16=True) for fast in (True, False))
+    ]
+    for fast, stock in zip(*errors, strict=True):
+        assert 0 < fast < 1.5 * stock < 0.02
+
+
+def test_a_key_chooses_the_gradients() -> None:
+    for fast in (True, False):
+        layers = [m for network in build_networks(config(f"fast_gradients={fast}")) for m in network.modules()]
+        assert [layer.fast for layer in layers if isinstance(layer, Down | Up)] == [fast, fast]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_a_dense_layer_reads_maps_in_both_layouts(layout: torch.memory_format) -> None:
+    layer = nn.Linear(3 * 4 * 5, 2)
+    maps = torch.randn(6, 3, 4, 5)
+    arranged = maps.to(memory_format=layout)
+    torch.testing.assert_close(dense(layer, arranged), layer(maps.flatten(1)))
+    expected = torch.autograd.grad(layer(maps.flatten(1)).pow(2).sum(), layer.weight)
+    torch.testing.assert_close(torch.autograd.grad(dense(layer, arranged).pow(2).sum(), layer.weight), expected)

@@ -195,6 +195,7 @@ class TrainConfig:
     penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     fast_ends: bool = False  # as it was for runs that do not know the key; conf/train.yaml has true
+    fast_gradients: bool = False
     keep_freed_memory: bool = True
 
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.models.base import Verdict
+from dcgan.models.layers import dense
 
 EMBEDDING_DIM = 50
 
@@ -49,8 +50,11 @@ class Head(nn.Module):
             nn.init.normal_(self.embedding.weight, 0.0, 0.02)  # torch's N(0, 1) would drown the logit
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Verdict:
-        """Logits (N,), and class logits (N, num_classes) of an auxiliary classifier."""
-        logits = self.logit(features).squeeze(1)
+        """Logits (N,), and class logits (N, num_classes) of an auxiliary classifier.
+
+        Where there is nothing but the logit, features may be maps (N, C, H, W).
+        """
+        logits = dense(self.logit, features).squeeze(1)
         if self.embedding is not None:
             logits = logits + (self.embedding(labels) * features).sum(1)
         return Verdict(logits, None if self.classes is None else self.classes(features))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KERNEL, Flatten, FromImages, MinibatchStddev, default_depth, initialise, upsample
+from dcgan.models.layers import KERNEL, Down, Flatten, FromImages, MinibatchStddev, default_depth, initialise, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -94,14 +94,15 @@ class DCGANDiscriminator(Discriminator):
         inputs = channels + (1 if self.labelled else 0)
         self.body = nn.Sequential(FromImages(inputs, width, **KERNEL), *_activation(dropout))
         for narrow, wide in pairwise(widths):
-            self.body.append(nn.Conv2d(narrow, wide, bias=bias, **KERNEL))
+            self.body.append(Down(narrow, wide, bias=bias, **KERNEL))
             self.body.extend([*norm(norm_kind, wide), *_activation(dropout)])
         for _ in range(base_convs):
             self.body.append(nn.Conv2d(widths[-1], widths[-1], 3, padding=1, bias=bias))
             self.body.extend([*norm(norm_kind, widths[-1]), *_activation(dropout)])
         if minibatch_stddev:
             self.body.append(MinibatchStddev())
-        self.body.append(Flatten())
+        if dense_units is not None or conditioning in ("projection", "auxiliary"):
+            self.body.append(Flatten())
         features = (widths[-1] + int(minibatch_stddev)) * (resolution // 2**depth) ** 2
         if dense_units is not None:
             self.body.append(nn.Linear(features, dense_units, bias=bias))

@@ -20,7 +20,7 @@ def upsample(kind: str, inputs: int, outputs: int, *, bias: bool = True, images:
         images: the outputs are images.
     """
     if kind == "transposed":
-        return [(ToImages if images else nn.ConvTranspose2d)(inputs, outputs, bias=bias, **KERNEL)]
+        return [(ToImages if images else Up)(inputs, outputs, bias=bias, **KERNEL)]
     if kind == "nearest":
         return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
     assert kind == "pixel_shuffle"
@@ -41,6 +41,10 @@ class FromImages(nn.Conv2d):
         if not (self.fast and images.device.type == "cpu"):
             return super().forward(images)
         n, channels, height, width = images.shape
+        if torch.is_autocast_enabled("cpu"):
+            images = images.to(
+                torch.get_autocast_dtype("cpu")
+            )  # as the convolution would: the blocks are half as large
         rows = F.pad(images.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
         blocks = rows.reshape(n, height // 2 + 1, 2, width // 2 + 1, 2, channels).permute(0, 1, 3, 2, 4, 5).flatten(3)
         kernel = self.weight.view(-1, channels, 2, 2, 2, 2).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
@@ -68,6 +72,81 @@ class ToImages(nn.ConvTranspose2d):
         return images if self.bias is None else images + self.bias.view(-1, 1, 1)
 
 
+def weight_gradient(images: Tensor, halves: Tensor) -> Tensor:
+    """Of a convolution with ``KERNEL`` from images (N, I, H, W) to halves (N, O, H / 2, W / 2): (O, I, 4, 4).
+
+    As a dilated convolution in which images and channels change places, which oneDNN divides among threads better than
+    the sum that it is.
+    """
+    return F.conv2d(images.transpose(0, 1), halves.transpose(0, 1), padding=1, dilation=2).transpose(0, 1)
+
+
+class _Down(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        return F.conv2d(images, weight, bias, stride=2, padding=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        of_images, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            F.conv_transpose2d(gradient, weight, stride=2, padding=1) if of_images else None,
+            weight_gradient(images, gradient) if of_weight else None,
+            gradient.sum((0, 2, 3)) if of_bias else None,
+        )
+
+
+class _Up(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        return F.conv_transpose2d(images, weight, bias, stride=2, padding=1)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        of_images, of_weight, of_bias = ctx.needs_input_grad
+        return (
+            F.conv2d(gradient, weight, stride=2, padding=1) if of_images else None,
+            weight_gradient(gradient, images) if of_weight else None,
+            gradient.sum((0, 2, 3)) if of_bias else None,
+        )
+
+
+def _swaps(images: Tensor) -> bool:
+    """In float32, or on one thread, nothing is gained by ``weight_gradient``."""
+    bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
+    return images.device.type == "cpu" and bfloat16 and torch.get_num_threads() > 1
+
+
+class Down(nn.Conv2d):
+    """A convolution with ``KERNEL``. ``fast = False``: without ``weight_gradient``."""
+
+    fast = True
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W), H and W even -> (N, out_channels, H / 2, W / 2)."""
+        if not (self.fast and _swaps(images)):
+            return super().forward(images)
+        bias = None if self.bias is None else self.bias.bfloat16()
+        return _Down.apply(images.bfloat16(), self.weight.bfloat16(), bias)  # type: ignore[no-any-return]
+
+
+class Up(nn.ConvTranspose2d):
+    """A transposed convolution with ``KERNEL``. ``fast = False``: without ``weight_gradient``."""
+
+    fast = True
+
+    def forward(self, images: Tensor, output_size: list[int] | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, out_channels, 2 H, 2 W)."""
+        if not (self.fast and _swaps(images)):
+            return super().forward(images, output_size)
+        bias = None if self.bias is None else self.bias.bfloat16()
+        return _Up.apply(images.bfloat16(), self.weight.bfloat16(), bias)  # type: ignore[no-any-return]
+
+
 class Flatten(nn.Flatten):
     """Hands its gradient back in the layout that its input came in.
 
@@ -84,6 +163,14 @@ class Flatten(nn.Flatten):
 
 def _to_channels_last(gradient: Tensor) -> Tensor:
     return gradient.contiguous(memory_format=torch.channels_last)
+
+
+def dense(layer: nn.Linear, maps: Tensor) -> Tensor:
+    """``layer(maps.flatten(1))`` for maps (N, C, H, W). Channels-last ones stay where they are: the weights move."""
+    if maps.dim() != 4 or not maps.is_contiguous(memory_format=torch.channels_last):
+        return layer(maps.flatten(1))  # type: ignore[no-any-return]
+    weight = layer.weight.view(-1, *maps.shape[1:]).permute(0, 2, 3, 1).flatten(1)
+    return F.linear(maps.permute(0, 2, 3, 1).flatten(1), weight, layer.bias)
 
 
 class MinibatchStddev(nn.Module):

@@ -49,7 +49,7 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
     """The loop of the tutorials: float32, default layout, a DataLoader over torchvision's MNIST and its transforms."""
-    gan = build.build_gan(replace(config, fast_ends=False))
+    gan = build.build_gan(replace(config, fast_ends=False, fast_gradients=False))
     generator = gan.generator.to(memory_format=torch.contiguous_format)
     discriminator = gan.discriminator.to(memory_format=torch.contiguous_format)
     g_optimizer, d_optimizer = (

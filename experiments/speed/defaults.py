@@ -16,7 +16,13 @@ from record import record
 
 RESULTS = Path(__file__).parent / "defaults.jsonl"
 ROUNDS = 9
-WITHOUT = ["fast_ends=false", "keep_freed_memory=false", "channels_last=false", "trainer.precision=32-true"]
+WITHOUT = [
+    "fast_ends=false",
+    "fast_gradients=false",
+    "keep_freed_memory=false",
+    "channels_last=false",
+    "trainer.precision=32-true",
+]
 
 
 def main() -> None:
