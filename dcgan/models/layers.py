@@ -81,37 +81,27 @@ def weight_gradient(images: Tensor, halves: Tensor) -> Tensor:
     return F.conv2d(images.transpose(0, 1), halves.transpose(0, 1), padding=1, dilation=2).transpose(0, 1)
 
 
-class _Down(torch.autograd.Function):
+class Strided(torch.autograd.Function):
+    """A convolution with ``KERNEL``, or if ``up`` a transposed one, with ``weight_gradient``."""
+
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, up: bool) -> Tensor:
+        """(N, C, H, W) -> (N, out_channels, H / 2, W / 2), or 2 H and 2 W."""
         ctx.save_for_backward(images, weight)
-        return F.conv2d(images, weight, bias, stride=2, padding=1)
+        ctx.up = up
+        return (F.conv_transpose2d if up else F.conv2d)(images, weight, bias, stride=2, padding=1)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        """Made of operations that have derivatives themselves."""
         images, weight = ctx.saved_tensors
-        of_images, of_weight, of_bias = ctx.needs_input_grad
+        of_images, of_weight, of_bias, _ = ctx.needs_input_grad
+        transposed = F.conv2d if ctx.up else F.conv_transpose2d
         return (
-            F.conv_transpose2d(gradient, weight, stride=2, padding=1) if of_images else None,
-            weight_gradient(images, gradient) if of_weight else None,
+            transposed(gradient, weight, stride=2, padding=1) if of_images else None,
+            weight_gradient(*((gradient, images) if ctx.up else (images, gradient))) if of_weight else None,
             gradient.sum((0, 2, 3)) if of_bias else None,
-        )
-
-
-class _Up(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        ctx.save_for_backward(images, weight)
-        return F.conv_transpose2d(images, weight, bias, stride=2, padding=1)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        images, weight = ctx.saved_tensors
-        of_images, of_weight, of_bias = ctx.needs_input_grad
-        return (
-            F.conv2d(gradient, weight, stride=2, padding=1) if of_images else None,
-            weight_gradient(gradient, images) if of_weight else None,
-            gradient.sum((0, 2, 3)) if of_bias else None,
+            None,
         )
 
 
@@ -131,7 +121,7 @@ class Down(nn.Conv2d):
         if not (self.fast and _swaps(images)):
             return super().forward(images)
         bias = None if self.bias is None else self.bias.bfloat16()
-        return _Down.apply(images.bfloat16(), self.weight.bfloat16(), bias)  # type: ignore[no-any-return]
+        return Strided.apply(images.bfloat16(), self.weight.bfloat16(), bias, False)  # type: ignore[no-any-return]
 
 
 class Up(nn.ConvTranspose2d):
@@ -144,7 +134,7 @@ class Up(nn.ConvTranspose2d):
         if not (self.fast and _swaps(images)):
             return super().forward(images, output_size)
         bias = None if self.bias is None else self.bias.bfloat16()
-        return _Up.apply(images.bfloat16(), self.weight.bfloat16(), bias)  # type: ignore[no-any-return]
+        return Strided.apply(images.bfloat16(), self.weight.bfloat16(), bias, True)  # type: ignore[no-any-return]
 
 
 class Flatten(nn.Flatten):
