@@ -4,8 +4,8 @@
 
 Each 4x4 convolution of stride 2 is computed as it stands, and rewritten: as a 2x2 convolution of stride 1 on 2x2
 blocks of pixels (space to depth), as one matrix product on gathered patches, or with the weights' gradient as a dilated
-convolution in which images and channels change places. ``package`` is what dcgan computes with fast_ends: blocks for
-the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
+convolution in which images and channels change places (fast_gradients). ``package`` is what dcgan computes with
+fast_ends: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
 """
 
 import argparse
@@ -13,14 +13,13 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from record import record
 from torch import Tensor, nn
 
-from dcgan.models.layers import KERNEL, FromImages, ToImages
+from dcgan.models.layers import KERNEL, FromImages, Strided, ToImages
 
 RESULTS = Path(__file__).parent / "layers.jsonl"
 REPEATS, BATCH = 60, 128
@@ -54,21 +53,8 @@ def blocks_up(images: Tensor, weight: Tensor) -> Tensor:
     return shuffled.reshape(n, 2 * height + 2, 2 * width + 2, outputs)[:, 1:-1, 1:-1].permute(0, 3, 1, 2)
 
 
-class Swapped(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor) -> Tensor:
-        ctx.save_for_backward(images, weight)
-        return stock(images, weight)
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-        images, weight = ctx.saved_tensors
-        of_weight = F.conv2d(images.transpose(0, 1), gradient.transpose(0, 1), padding=1, dilation=2).transpose(0, 1)
-        return stock_up(gradient, weight), of_weight
-
-
 def swapped(images: Tensor, weight: Tensor) -> Tensor:
-    return Swapped.apply(images, weight.to(images.dtype))
+    return Strided.apply(images, weight.to(images.dtype), None, False)
 
 
 def package(kind: type[nn.Module]) -> Form:
@@ -128,6 +114,7 @@ def main() -> None:
                 images = (plain.bfloat16() if bfloat16 else plain.clone()).requires_grad_(needs_gradient)
                 line = {
                     "layer": name,
+                    "threads": torch.get_num_threads(),
                     "precision": "bf16" if bfloat16 else "float32",
                     "gradient_of_images": needs_gradient,
                     "milliseconds": {
