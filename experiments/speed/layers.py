@@ -114,7 +114,6 @@ def main() -> None:
                 images = (plain.bfloat16() if bfloat16 else plain.clone()).requires_grad_(needs_gradient)
                 line = {
                     "layer": name,
-                    "threads": torch.get_num_threads(),
                     "precision": "bf16" if bfloat16 else "float32",
                     "gradient_of_images": needs_gradient,
                     "milliseconds": {
