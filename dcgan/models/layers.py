@@ -41,10 +41,8 @@ class FromImages(nn.Conv2d):
         if not (self.fast and images.device.type == "cpu"):
             return super().forward(images)
         n, channels, height, width = images.shape
-        if torch.is_autocast_enabled("cpu"):
-            images = images.to(
-                torch.get_autocast_dtype("cpu")
-            )  # as the convolution would: the blocks are half as large
+        if torch.is_autocast_enabled("cpu"):  # as the convolution would, but before the blocks are copied
+            images = images.to(torch.get_autocast_dtype("cpu"))
         rows = F.pad(images.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
         blocks = rows.reshape(n, height // 2 + 1, 2, width // 2 + 1, 2, channels).permute(0, 1, 3, 2, 4, 5).flatten(3)
         kernel = self.weight.view(-1, channels, 2, 2, 2, 2).permute(0, 3, 5, 1, 2, 4).flatten(1, 3)
