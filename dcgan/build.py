@@ -9,9 +9,9 @@ from typing import Any, get_args
 import torch
 
 from dcgan.augment import AUGMENTS, Augment
-from dcgan.config.combinations import OPTIMIZER_OPTIONS
+from dcgan.config.combinations import NUM_CLASSES, OPTIMIZER_OPTIONS
 from dcgan.config.schema import AugmentConfig, LossConfig, ModelConfig, NetworkOptimizerConfig, TrainConfig
-from dcgan.data.module import NUM_CLASSES, ImageData
+from dcgan.data.module import ImageData
 from dcgan.gan import GAN
 from dcgan.latents import random_stream
 from dcgan.losses import LOSSES, Loss, NonSaturating
@@ -85,17 +85,8 @@ def _model_arguments(model: ModelConfig, build: Builder) -> dict[str, Any]:
 def _conditional_arguments(config: TrainConfig, build: Builder) -> dict[str, Any]:
     if "num_classes" not in inspect.signature(build).parameters:
         raise ValueError(f"model.conditional=true: model={config.model.name} takes no labels; leave it false")
-    num_classes = NUM_CLASSES.get(config.data.name, 0)
-    if not num_classes:
-        raise ValueError(f"model.conditional=true: data={config.data.name} has no labels; leave it false")
-    num_samples = config.metrics.num_samples
-    if num_samples is not None and num_samples < num_classes:
-        raise ValueError(
-            f"metrics.num_samples={num_samples}: a conditional model of {config.data.name} has {num_classes} classes; "
-            "draw as many at least"
-        )
     return {
-        "num_classes": num_classes,
+        "num_classes": NUM_CLASSES[config.data.name],
         "generator_conditioning": config.model.generator.conditioning or "concat",
         "discriminator_conditioning": config.model.discriminator.conditioning or "projection",
     }

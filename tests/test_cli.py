@@ -600,7 +600,7 @@ def test_help_and_unknown_keys_answer_without_torch(entry: str, word: str, workd
 
 MISTAKES = ["optimizer.lr=-1", "model=dcgn", "penalty=r1", "trainer.accumulate_grad_batches=2", "trainer.precision=8"]
 MISTAKES += ["trainer.gpus=some", "model.depth=3", "model=mlp model.dense_units=8", "model=mlp model.upsample=nearest"]
-MISTAKES += ["model=resnet model.base_convs=1"]
+MISTAKES += ["model=resnet model.base_convs=1", "data=stacked_mnist model.conditional=true metrics.num_samples=500"]
 
 
 @pytest.mark.parametrize("words", MISTAKES)

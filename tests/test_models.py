@@ -10,6 +10,7 @@ from conftest import composed, config, options
 from torch import Tensor, nn
 
 from dcgan.build import build_networks
+from dcgan.config import combinations
 from dcgan.config.check import check
 from dcgan.config.combinations import UNUSED
 from dcgan.config.schema import TrainConfig
@@ -355,9 +356,9 @@ def test_a_model_that_takes_few_arguments_is_given_those(monkeypatch: pytest.Mon
 
 
 def test_labels_are_needed_for_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(__import__("dcgan.build").build.NUM_CLASSES, "mnist")
-    with pytest.raises(ValueError, match="model.conditional=true: data=mnist has no labels; leave it false"):
-        build_networks(config("model.conditional=true"))
+    monkeypatch.setattr(combinations, "NUM_CLASSES", {})
+    with pytest.raises(ValueError, match="model.conditional=True: data=mnist has no labels; leave it false"):
+        config("model.conditional=true")
 
 
 def test_an_unconditional_model_has_no_more_weights_than_before() -> None:

@@ -34,6 +34,7 @@ UNAVAILABLE: Mapping[str, tuple[tuple[Any, ...], str]] = {
 
 # What each feature space knows. inception fits them all, poorly.
 FITTING_DATA: Mapping[str, str] = {"digits": "mnist", "fashion": "fashion_mnist", "stacked": "stacked_mnist"}
+NUM_CLASSES: Mapping[str, int] = {"mnist": 10, "fashion_mnist": 10, "stacked_mnist": 1000}  # of data sets with labels
 
 # Keys that only some options of their group use: null elsewhere.
 PENALTIES = ("r1", "r2", "r1_r2", "wgan_gp", "dragan")
@@ -69,7 +70,7 @@ class Clash(NamedTuple):
 
     key: str
     is_one: Callable[[TrainConfig], bool]
-    fix: str  # may name values of ``config``
+    fix: str  # may name values of ``config``, and ``classes``, of the data
 
 
 IMPOSSIBLE = (
@@ -94,6 +95,18 @@ IMPOSSIBLE = (
         "loss.weight_clip",
         lambda config: bool(config.loss.weight_clip) and config.model.discriminator.norm == "spectral",
         "has no effect under model.discriminator.norm=spectral, which scales the weights anew; leave it null",
+    ),
+    Clash(
+        "model.conditional",
+        lambda config: config.model.conditional and config.data.name not in NUM_CLASSES,
+        "data={config.data.name} has no labels; leave it false",
+    ),
+    Clash(
+        "metrics.num_samples",
+        lambda config: (
+            config.model.conditional and 0 < (config.metrics.num_samples or 0) < NUM_CLASSES.get(config.data.name, 0)
+        ),
+        "a conditional model of {config.data.name} has {classes} classes; draw as many at least",
     ),
     Clash(
         "model.generator.conditioning",
@@ -177,7 +190,7 @@ def check_combinations(config: TrainConfig) -> None:
     for clash in IMPOSSIBLE:
         if clash.is_one(config):
             given = f"{clash.key.removesuffix('.name')}={select(config, clash.key)}"
-            raise ValueError(f"{given}: {clash.fix.format(config=config)}")
+            raise ValueError(f"{given}: {clash.fix.format(config=config, classes=NUM_CLASSES.get(config.data.name))}")
     _check_optimizers(config)
     check_metrics_fit(config.metrics.name, config.data.name)
     _check_metrics(config)

@@ -157,9 +157,4 @@ LOADERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "fashion_mnist": partial(load_mnist, name="fashion_mnist"),
     "stacked_mnist": load_stacked_mnist,
 }
-NUM_CLASSES = {
-    "mnist": 10,
-    "fashion_mnist": 10,
-    "stacked_mnist": 1000,
-}  # of the labels; data sets without any are not here
 FAMILY_OF = {"stacked_mnist": "mnist"}  # data sets that are made of the files of another
