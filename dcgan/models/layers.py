@@ -42,8 +42,7 @@ class FromImages(nn.Conv2d):
             return super().forward(images)
         if torch.is_autocast_enabled("cpu"):  # as the convolution would, but before the blocks are copied
             images = images.to(torch.get_autocast_dtype("cpu"))
-        blocks = F.pixel_unshuffle(F.pad(images, (1, 1, 1, 1)), 2)
-        kernel = self.weight.unflatten(3, (2, 2)).unflatten(2, (2, 2)).permute(0, 1, 3, 5, 2, 4).flatten(1, 3)
+        blocks, kernel = F.pixel_unshuffle(F.pad(images, (1, 1, 1, 1)), 2), F.pixel_unshuffle(self.weight, 2)
         return F.conv2d(blocks, kernel.contiguous(memory_format=torch.channels_last), self.bias)
 
 
@@ -63,9 +62,10 @@ class ToImages(nn.ConvTranspose2d):
         n, channels, height, width = features.shape
         patches = features.permute(0, 2, 3, 1).reshape(-1, channels) @ self.weight.flatten(1)
         patches = patches.view(n, height * width, -1).transpose(1, 2)
-        patches = patches.to(torch.promote_types(patches.dtype, torch.float32))
+        precision = torch.promote_types(patches.dtype, torch.float32)
         # As if of one image with n times the channels: image by image is slower.
-        images = F.fold(patches.reshape(1, -1, height * width), (2 * height, 2 * width), **KERNEL)
+        patches = patches.to(precision, memory_format=torch.contiguous_format).reshape(1, -1, height * width)
+        images = F.fold(patches, (2 * height, 2 * width), **KERNEL)
         images = images.view(n, -1, 2 * height, 2 * width)
         return images if self.bias is None else images + self.bias.view(-1, 1, 1)
 
