@@ -24,7 +24,7 @@ KINDS = {
     "matrix products, patches (last convolution, dense)": ("im2col", "col2im", "::mm", "::addmm"),
     "batch norm": ("batch_norm",),
     "activations": ("relu", "threshold", "clamp_min", "tanh"),
-    "copies, casts": ("copy_",),
+    "copies, casts": ("copy_", "pixel_"),
     "optimisers, average": ("Optimizer", "adam", "lerp"),
 }
 
@@ -32,8 +32,7 @@ KINDS = {
 def kind(name: str, shapes: list[list[int]]) -> str:
     if "convolution" in name:
         weight = next(shape for shape in reversed(shapes) if len(shape) == 4)
-        way = "backward" if "backward" in name else "forward"
-        return f"convolutions, {'inner' if weight[1] > 4 else 'first'}, {way}"
+        return f"convolutions, {'inner' if weight[1] > 4 else 'first'}"  # gradients of fast_gradients are some, too
     return next((shown for shown, parts in KINDS.items() if any(part in name for part in parts)), "the rest")
 
 
