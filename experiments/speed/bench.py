@@ -165,7 +165,7 @@ def build_run(words: list[str], *, root: str, folder: Path) -> runs.Run:
 
 def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
     """Median of the rounds' ratios, and the 95 % interval of that median by bootstrap."""
-    ratios = [a / b for a, b in zip(slow[1:], fast[1:], strict=True)]
+    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
     medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(2000))
     return {"median": statistics.median(ratios), "low": medians[50], "high": medians[1949]}
 
@@ -195,16 +195,17 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         pipe.send(0)
         child.join()
     images = steps * config.data.batch_size
+    by_name = {name: s[1:] for name, s in turns.seconds.items()}
     return {
         "width": width,
         "precision": run.config.trainer.precision,
         "batch_size": config.data.batch_size,
         "rounds": rounds,
         "steps_per_round": steps,
-        "images_per_second": {name: round(images / statistics.median(s[1:])) for name, s in turns.seconds.items()},
-        "speed_over_plain": ratio(turns.seconds["plain"], turns.seconds["dcgan.train"]),
-        "time_over_bare": ratio(turns.seconds["dcgan.train"], turns.seconds["bare"]),
-        "seconds": {name: [round(value, 4) for value in s[1:]] for name, s in turns.seconds.items()},
+        "images_per_second": {name: round(images / statistics.median(s)) for name, s in by_name.items()},
+        "speed_over_plain": ratio(by_name["plain"], by_name["dcgan.train"]),
+        "time_over_bare": ratio(by_name["dcgan.train"], by_name["bare"]),
+        "seconds": {name: [round(value, 4) for value in s] for name, s in by_name.items()},
         "copy_microseconds": turns.copy_microseconds[1:],
     }
 

@@ -1,0 +1,42 @@
+"""The last lines of results.jsonl as a table, and all their rounds together, for README.md.
+
+python experiments/speed/bench_table.py --last 10
+"""
+
+import argparse
+import json
+import random
+from typing import Any
+
+from bench import RESULTS, ratio
+
+
+def shown(found: dict[str, float], digits: int) -> str:
+    median, low, high = (f"{found[key]:.{digits}f}" for key in ("median", "low", "high"))
+    return f"{median} ({low} to {high})"
+
+
+def together(lines: list[dict[str, Any]], slow: str, fast: str) -> dict[str, float]:
+    return ratio(*([seconds for line in lines for seconds in line["seconds"][name]] for name in (slow, fast)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--last", type=int, default=10)
+    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()][-parser.parse_args().last :]
+    random.seed(0)
+    for line in lines:
+        speeds = ", ".join(str(line["images_per_second"][name]) for name in ("dcgan.train", "plain", "bare"))
+        cells = [line["width"], line["precision"], line["rounds"], speeds]
+        cells += [shown(line["speed_over_plain"], 2), shown(line["time_over_bare"], 3)]
+        print("|", " | ".join(map(str, cells)), "|")
+    print()
+    for setting in dict.fromkeys((line["width"], line["precision"]) for line in lines):
+        same = [line for line in lines if (line["width"], line["precision"]) == setting]
+        cells = [*setting, sum(line["rounds"] for line in same)]
+        cells += [shown(together(same, "plain", "dcgan.train"), 2), shown(together(same, "dcgan.train", "bare"), 3)]
+        print("|", " | ".join(map(str, cells)), "|")
+
+
+if __name__ == "__main__":
+    main()
