@@ -357,7 +357,7 @@ def test_a_model_that_takes_few_arguments_is_given_those(monkeypatch: pytest.Mon
 
 def test_labels_are_needed_for_a_conditional_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(combinations, "NUM_CLASSES", {})
-    with pytest.raises(ValueError, match="model.conditional=True: data=mnist has no labels; leave it false"):
+    with pytest.raises(ValueError, match="model.conditional=true: data=mnist has no labels; leave it false"):
         config("model.conditional=true")
 
 

@@ -189,7 +189,8 @@ def check_combinations(config: TrainConfig) -> None:
             raise ValueError(f"{key}={select(config, key)}: model={config.model.name} has no use for it; leave it null")
     for clash in IMPOSSIBLE:
         if clash.is_one(config):
-            given = f"{clash.key.removesuffix('.name')}={select(config, clash.key)}"
+            value = select(config, clash.key)
+            given = f"{clash.key.removesuffix('.name')}={str(value).lower() if isinstance(value, bool) else value}"
             raise ValueError(f"{given}: {clash.fix.format(config=config, classes=NUM_CLASSES.get(config.data.name))}")
     _check_optimizers(config)
     check_metrics_fit(config.metrics.name, config.data.name)

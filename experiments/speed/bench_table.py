@@ -1,6 +1,8 @@
 """The last lines of results.jsonl as a table, and all their rounds together, for README.md.
 
-python experiments/speed/bench_table.py --last 10
+    python experiments/speed/bench_table.py --last 10
+
+A line a session, then one for each width and precision; intervals are bootstrapped over rounds.
 """
 
 import argparse

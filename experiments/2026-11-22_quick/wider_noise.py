@@ -1,0 +1,55 @@
+"""Does noise wider than a generator was trained with buy recall? 10,000 samples against the test split, in ``digits1``.
+
+    python experiments/2026-11-22_quick/wider_noise.py outputs/<run> --times 1 1.15 1.3 1.5 2
+
+Draws from the run's last checkpoint, samples of seed 0. Appends to noise.jsonl.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from unittest.mock import patch
+
+from dcgan import gan as gans
+from dcgan.data.module import LOADERS
+from dcgan.features import load_feature_space
+from dcgan.latents import sample_latents
+from dcgan.metrics.frechet import Moments, frechet_distance
+from dcgan.metrics.manifold import Balls, manifold
+from dcgan.provenance import provenance
+from dcgan.runs import load_gan
+
+RESULTS = Path(__file__).parent / "noise.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--times", type=float, nargs="+", default=[1, 1.15, 1.3, 1.5, 2])
+    parser.add_argument("--root", default=os.environ.get("DCGAN_DATA", "data"))
+    arguments = parser.parse_args()
+    gan, config, step = load_gan(arguments.run, checkpoint="last", device="cpu")
+    space = load_feature_space("digits1")
+    images, _ = LOADERS["mnist"](Path(arguments.root), split="test")
+    real = space.extract(images).double()
+    balls = Balls.of(real)
+    for times in arguments.times:
+        with patch.object(gans, "sample_latents", lambda times=times, **given: times * sample_latents(**given)):
+            fake = space.extract(gan.sample(n=len(images), seed=0)).double()
+        logits = space.logits(fake.float())
+        assert logits is not None
+        measures = {
+            name: float(each.double().mean()) for name, each in manifold(Balls.of(fake), balls)._asdict().items()
+        }
+        measures["fid"] = frechet_distance(fake, Moments.of(real))
+        measures["confident"] = float((logits.softmax(1).amax(1) >= 0.9).double().mean())
+        measures = {name: round(value, 3) for name, value in measures.items()}
+        print(times, measures, flush=True)
+        line = {"times": times, "name": config.name, "seed": config.seed, "step": step, "measures": measures}
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(line | provenance([])) + "\n")
+
+
+if __name__ == "__main__":
+    main()
