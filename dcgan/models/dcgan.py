@@ -121,7 +121,7 @@ class DCGANDiscriminator(Discriminator):
 
 
 def _activation(dropout: float) -> list[nn.Module]:
-    """In place, as all of these networks': within a step a new tensor takes 3 to 6 times as long (experiments/speed)."""
+    """In place, as all of these networks': a new tensor takes 3 to 6 times as long in a step (experiments/speed)."""
     return [nn.LeakyReLU(0.2, inplace=True), *([nn.Dropout(dropout)] if dropout else [])]
 
 
