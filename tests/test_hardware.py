@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import config
+from lightning.pytorch.profilers import SimpleProfiler
 
 from dcgan import hardware, runs
 from dcgan.hardware import accelerator_for, precision_for, resolve_hardware
@@ -133,3 +134,9 @@ def test_no_driver_is_looked_for_at_every_step(workdir: Path, monkeypatch: pytes
     asked.clear()
     torch.optim.Adam([weight]).step()
     assert not asked
+
+
+def test_nothing_is_profiled_unless_somebody_asks(workdir: Path) -> None:
+    for words, kind in (([], runs.NoProfiler), (["trainer.profiler=simple"], SimpleProfiler)):
+        given = config("metrics=none", "logger=none", *words, root=os.environ["DCGAN_DATA"])
+        assert type(runs.build_run(given, workdir / "run").trainer.profiler) is kind

@@ -15,7 +15,7 @@ from dcgan.config.check import check
 from dcgan.config.combinations import UNUSED
 from dcgan.config.schema import TrainConfig
 from dcgan.losses import NonSaturating
-from dcgan.models import MODELS
+from dcgan.models import MODELS, layers
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.layers import (
     KERNEL,
@@ -422,7 +422,9 @@ def test_fast_ends_are_as_exact_as_the_stock_ones_in_both_layouts(layout: torch.
 
 
 @pytest.fixture
-def two_threads() -> Iterator[None]:
+def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """On a processor without AMX, where ``weight_gradient`` pays."""
+    monkeypatch.setattr(layers, "AMX", False)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     yield
@@ -472,10 +474,21 @@ def test_fast_gradients_are_as_exact_as_the_stock_ones_in_bfloat16(kind: Any, bi
         assert 0 < fast < 1.5 * stock < 0.02
 
 
+@pytest.mark.parametrize(("amx", "threads", "fast"), [(False, 2, True), (True, 2, False), (False, 1, False)])
+def test_gradients_are_fast_where_that_pays(
+    amx: bool, threads: int, fast: bool, two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layers, "AMX", amx)
+    torch.set_num_threads(threads)
+    with torch.autocast("cpu", torch.bfloat16):
+        outputs = Down(3, 4, **KERNEL)(torch.randn(2, 3, 4, 4))
+    assert (type(outputs.grad_fn).__name__ == "StridedBackward") == fast
+
+
 def test_a_key_chooses_the_gradients() -> None:
     for fast in (True, False):
-        layers = [m for network in build_networks(config(f"fast_gradients={fast}")) for m in network.modules()]
-        assert [layer.fast for layer in layers if isinstance(layer, Down | Up)] == [fast, fast]
+        modules = [m for network in build_networks(config(f"fast_gradients={fast}")) for m in network.modules()]
+        assert [layer.fast for layer in modules if isinstance(layer, Down | Up)] == [fast, fast]
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

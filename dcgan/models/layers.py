@@ -103,10 +103,13 @@ class Strided(torch.autograd.Function):
         )
 
 
+AMX = torch.cpu.get_capabilities().get("amx_bf16", False)  # matrix units in the processor
+
+
 def _swaps(images: Tensor) -> bool:
-    """In float32, or on one thread, nothing is gained by ``weight_gradient``."""
+    """In float32, on one thread, or with AMX, nothing is gained by ``weight_gradient``."""
     bfloat16 = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.bfloat16
-    return images.device.type == "cpu" and bfloat16 and torch.get_num_threads() > 1
+    return images.device.type == "cpu" and bfloat16 and torch.get_num_threads() > 1 and not AMX
 
 
 class Down(nn.Conv2d):
