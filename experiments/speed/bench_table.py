@@ -1,8 +1,8 @@
 """The last lines of results.jsonl as a table, and all their rounds together, for README.md.
 
-    python experiments/speed/bench_table.py --last 10
+    python experiments/speed/bench_table.py --last 18
 
-A line a session, then one for each width and precision; intervals are bootstrapped over rounds.
+A line a session, then one for each processor, width and precision; intervals are bootstrapped over rounds.
 """
 
 import argparse
@@ -16,6 +16,11 @@ from bench import RESULTS, ratio
 def shown(found: dict[str, float], digits: int) -> str:
     median, low, high = (f"{found[key]:.{digits}f}" for key in ("median", "low", "high"))
     return f"{median} ({low} to {high})"
+
+
+def setting(line: dict[str, Any]) -> tuple[Any, ...]:
+    """What lines must have in common for their rounds to be taken together."""
+    return line["machine"]["cpu"], line["width"], line["precision"]
 
 
 def together(lines: list[dict[str, Any]], slow: str, fast: str) -> dict[str, float]:
@@ -33,9 +38,9 @@ def main() -> None:
         cells += [shown(line["speed_over_plain"], 2), shown(line["time_over_bare"], 3)]
         print("|", " | ".join(map(str, cells)), "|")
     print()
-    for setting in dict.fromkeys((line["width"], line["precision"]) for line in lines):
-        same = [line for line in lines if (line["width"], line["precision"]) == setting]
-        cells = [*setting, sum(line["rounds"] for line in same)]
+    for common in dict.fromkeys(map(setting, lines)):
+        same = [line for line in lines if setting(line) == common]
+        cells = [*common, sum(line["rounds"] for line in same)]
         cells += [shown(together(same, "plain", "dcgan.train"), 2), shown(together(same, "dcgan.train", "bare"), 3)]
         print("|", " | ".join(map(str, cells)), "|")
 
