@@ -17,6 +17,8 @@ from dcgan.latents import random_stream
 from dcgan.losses import LOSSES, Loss, NonSaturating
 from dcgan.models import MODELS
 from dcgan.models.base import Builder, Discriminator, Generator
+from dcgan.models.conditioning import Head
+from dcgan.models.encoder import Encoder
 from dcgan.models.layers import Down, FromImages, ToImages, Up
 from dcgan.objective import Objective
 from dcgan.optim import OPTIMIZERS, OptimizerBuilder
@@ -46,6 +48,8 @@ def build_gan(config: TrainConfig) -> GAN:
         weight_clip=config.loss.weight_clip,
         schedule=config.optimizer.schedule,
         warmup=config.optimizer.warmup,
+        encoder=_encoder(config, generator, discriminator),
+        encode_every=config.encoder.every or 1,
     )
 
 
@@ -64,6 +68,16 @@ def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
         if isinstance(layer, Down | Up):
             layer.fast = config.fast_gradients
     return networks
+
+
+def _encoder(config: TrainConfig, generator: Generator, discriminator: Discriminator) -> Encoder | None:
+    if config.encoder.name == "none":
+        return None
+    head = discriminator.head
+    assert isinstance(head, Head)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_stream(config.seed, "weights", 1).initial_seed())
+        return Encoder(head.logit.in_features, latent_dim=generator.latent_dim)
 
 
 def _model_arguments(model: ModelConfig, build: Builder) -> dict[str, Any]:
@@ -103,6 +117,8 @@ def build_objective(config: TrainConfig) -> Objective:
         penalty_every=config.penalty.every or 1,
         augment=_augment(config.augment),
         consistency=config.augment.consistency or 0.0,
+        reconstruction=config.encoder.weight or 0.0,
+        kl=config.encoder.kl or 0.0,
     )
 
 

@@ -5,6 +5,7 @@ A step is one generator update. ``trainer.global_step``, ``max_steps``, checkpoi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from dcgan.ema import EMA
 from dcgan.images import to_uint8
 from dcgan.latents import Draws, own_share, random_stream, sample_latents
 from dcgan.models.base import Discriminator, Generator
+from dcgan.models.encoder import Codes, Encoder
 from dcgan.objective import Objective
 from dcgan.optim import OptimizerBuilder, learning_rate_factor
 
@@ -35,6 +37,8 @@ class GAN(LightningModule):
         weight_clip: keep the discriminator's parameters within +- this after each of its steps; None: let them be.
         schedule, warmup: how the learning rates change over the run, and over how many steps they rise at first.
         channels_last: memory layout of both networks; the same function, faster convolutions.
+        encoder: with it, every ``encode_every``-th latent of a generator update is a code of the real image beside it.
+            The generator's optimiser steps it.
     """
 
     def __init__(
@@ -54,6 +58,8 @@ class GAN(LightningModule):
         weight_clip: float | None = None,
         schedule: str = "constant",
         warmup: int = 0,
+        encoder: Encoder | None = None,
+        encode_every: int = 1,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -68,15 +74,14 @@ class GAN(LightningModule):
         self.generator_clip, self.discriminator_clip = generator_clip, discriminator_clip
         self.weight_clip = weight_clip
         self.schedule, self.warmup = schedule, warmup
+        self.encoder, self.encoded = encoder, slice(None, None, encode_every)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Discriminator first, as they are stepped."""
-        optimizers = [
-            self.discriminator_optimizer(self.discriminator.parameters()),
-            self.generator_optimizer(self.generator.parameters()),
-        ]
+        drawing = [*self.generator.parameters(), *(self.encoder.parameters() if self.encoder else ())]
+        optimizers = [self.discriminator_optimizer(self.discriminator.parameters()), self.generator_optimizer(drawing)]
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["initial_lr"] = group["lr"]  # what the schedule starts from, also after a resume
@@ -105,11 +110,12 @@ class GAN(LightningModule):
         with self._seeded_layers():
             for i, (real, noise, label) in enumerate(parts, start=1):
                 last = i == self.d_steps
+                codes = self._encode(real, label) if last else None
                 with torch.set_grad_enabled(last):
-                    fake = self.generator(noise, label)
+                    fake = self.generator(noise if codes is None else self._with(codes.sample(draws), noise), label)
                 given: dict[str, Any] = {"real": real, "labels": label, "draws": draws}
                 self.update_discriminator(fake=fake.detach(), observed=observed if last else None, **given)
-            self.update_generator(fake=fake, observed=observed, **given)
+            self.update_generator(fake=fake, codes=codes, observed=observed, **given)
         self.ema.update(self.generator, num_images=len(images) * self.trainer.world_size)
         return observed
 
@@ -155,6 +161,7 @@ class GAN(LightningModule):
         fake: Tensor,
         labels: Tensor | None,
         draws: Draws,
+        codes: Codes | None = None,
         observed: dict[str, Tensor] | None = None,
     ) -> None:
         """One step of the generator, through a frozen discriminator; ``fake`` carries the generator's graph."""
@@ -164,6 +171,12 @@ class GAN(LightningModule):
             outcome = self.objective.generator(
                 self.discriminator, real=real, fake=fake, labels=labels, draws=draws, step=self.global_step
             )
+            if codes is not None:
+                images, classes = self._encoded(real, labels)
+                terms = self.objective.encoder(
+                    self.discriminator, real=images, fake=fake[self.encoded], labels=classes, codes=codes
+                )
+                outcome = replace(outcome, terms=outcome.terms | terms)
             self.manual_backward(outcome.total)
         if observed is not None:
             observed["accuracy/fooled"] = (outcome.fake > 0).float().mean()
@@ -202,6 +215,21 @@ class GAN(LightningModule):
         shape = (n * world, self.generator.latent_dim)
         noise = torch.randn(shape, generator=random_stream(self.seed, "latents", self.global_step))
         return own_share(noise, parts=self.d_steps, rank=self.global_rank, world=world).to(self.device)
+
+    def _encode(self, real: Tensor, labels: Tensor | None) -> Codes | None:
+        if self.encoder is None:
+            return None
+        with torch.no_grad():
+            features = self.discriminator.features(*self._encoded(real, labels))
+        return self.encoder(features)  # type: ignore[no-any-return]
+
+    def _with(self, codes: Tensor, noise: Tensor) -> Tensor:
+        latents = noise.clone()
+        latents[self.encoded] = codes
+        return latents
+
+    def _encoded(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return images[self.encoded], None if labels is None else labels[self.encoded]
 
     def _draws(self) -> Draws:
         """For whatever else the step draws at random."""

@@ -1,6 +1,5 @@
 """What each network minimises in one of its updates: the adversarial loss and what is added to it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -11,6 +10,7 @@ from dcgan.augment import Augment
 from dcgan.latents import Draws
 from dcgan.losses import Loss
 from dcgan.models.base import Discriminator, Verdict
+from dcgan.models.encoder import Codes
 from dcgan.penalties import Penalty
 
 
@@ -21,7 +21,7 @@ class Outcome:
     loss: Tensor  # adversarial
     real: Tensor
     fake: Tensor
-    terms: Mapping[str, Tensor] = field(default_factory=dict)  # added to it, by name, as weighted
+    terms: dict[str, Tensor] = field(default_factory=dict)  # added to it, by name, as weighted
     class_accuracy: Tensor | None = None  # of an auxiliary classifier on generated images
 
     @property
@@ -43,6 +43,7 @@ class Objective:
         consistency: factor of the squared difference between the logits of an image and of its augmentation, real and
             fake (Zhao et al. 2021, "Improved consistency regularization for GANs", balanced; there the adversarial loss
             is of the images themselves, here of what ``augment`` made of them).
+        reconstruction, kl: factors of what an encoder adds to the generator's loss.
     """
 
     loss: Loss
@@ -52,6 +53,8 @@ class Objective:
     penalty_every: int = 1
     augment: Augment | None = None
     consistency: float = 0.0
+    reconstruction: float = 0.0
+    kl: float = 0.0
 
     def discriminator(
         self,
@@ -102,6 +105,19 @@ class Objective:
         right = (verdict.classes.argmax(1) == labels).float().mean()
         terms = {"classes": _class_loss(verdict, labels)}
         return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, class_accuracy=right)
+
+    def encoder(
+        self, discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, codes: Codes
+    ) -> dict[str, Tensor]:
+        """What an encoder and the generator minimise together, ``fake`` being drawn from the codes of ``real``.
+
+        The mean squared difference of what the discriminator's last layer is given, and how much the codes say beyond
+        the prior (Larsen et al. 2016, eq. 5 to 8).
+        """
+        with torch.no_grad():
+            target = discriminator.features(real, labels).float()
+        difference = F.mse_loss(discriminator.features(fake, labels).float(), target)
+        return {"reconstruction": self.reconstruction * difference, "kl": self.kl * codes.divergence()}
 
     def _augmented(self, images: Tensor, *, draws: Draws, step: int) -> Tensor:
         return images if self.augment is None else self.augment(images, draws=draws, step=step)

@@ -132,6 +132,8 @@ AXES = [
         for group in ("loss", "penalty", "augment", "model", "optimizer")
         for name in options(group)
     ),
+    *([f"model={name}", "encoder=vae_gan"] for name in options("model")),
+    [CONDITIONAL, "encoder=vae_gan", "d_steps=2", "trainer.precision=bf16-mixed"],
     ["loss.label_smoothing=0.1"],
     ["loss.label_flipping=0.2"],
     ["loss=wasserstein", "loss.weight_clip=0.01"],
@@ -162,7 +164,8 @@ def test_every_option_takes_two_steps_and_moves_both_networks(
     run = train(command, "trainer.max_steps=2", "checkpoints.every=1", "checkpoints.keep=true", "metrics=none", *words)
     one, two = (state(run, checkpoint)["state_dict"] for checkpoint in ("step_000001", "last"))
     assert all(tensor.isfinite().all() for tensor in two.values())
-    assert moved(one, two) == {"generator", "discriminator", "ema"}
+    encoder = {"encoder"} if "encoder=vae_gan" in words else set()
+    assert moved(one, two) == {"generator", "discriminator", "ema"} | encoder
 
 
 def moved(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> set[str]:
@@ -407,10 +410,11 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
 
 
 def test_everything_random_resumes_exactly(command: Command, workdir: Path) -> None:
-    """Dropout, penalties, augmentation, flips, power iterations, schedules."""
+    """Dropout, penalties, augmentation, flips, power iterations, codes, schedules."""
     words = [
         *("d_steps=2", "loss.label_flipping=0.3", "penalty=dragan", "penalty.every=2", "augment=diffaugment"),
         *("model.discriminator.dropout=0.4", "model.discriminator.norm=spectral", "model.conditional=true"),
+        "encoder=vae_gan",
         *("optimizer.schedule=cosine", "optimizer.warmup=2", "metrics=none", "trainer.max_steps=6"),
     ]
     straight = train(command, "name=straight", *words)
@@ -543,11 +547,11 @@ def test_two_processes_make_one_run(workdir: Path) -> None:
 
 
 def test_two_processes_compute_what_one_does(command: Command, workdir: Path) -> None:
-    """With everything that draws or judges: latents, penalty, augmentation, labels, power iterations, clipping."""
+    """With all that draws or judges: latents, codes, penalty, augmentation, labels, power iterations, clipping."""
     words = [
         *("model.conditional=true", "model.discriminator.norm=spectral", "model.norm=layer", "loss=relativistic"),
         *("penalty=wgan_gp", "augment=diffaugment", "optimizer.clip=1", "trainer.precision=32-true"),
-        *("metrics=none", "trainer.max_steps=3", "d_steps=2", "seed=4", "ema.half_life=1"),
+        *("metrics=none", "trainer.max_steps=3", "d_steps=2", "seed=4", "ema.half_life=1", "encoder=vae_gan"),
     ]
     one = train(command, *words, "data.batch_size=16", "name=one")
     process = spawn(
@@ -568,7 +572,7 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     start = build_gan(config(*words)).state_dict()
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)
-    assert moved(start, alone) == {"generator", "discriminator", "ema"}
+    assert moved(start, alone) == {"generator", "discriminator", "ema", "encoder"}
 
 
 def test_a_sweep_over_several_devices_is_refused(command: Command, workdir: Path) -> None:

@@ -18,9 +18,10 @@ from torch.utils.data import DataLoader
 from dcgan.build import build_gan
 from dcgan.ema import EMA
 from dcgan.gan import GAN, class_of_samples, frozen
-from dcgan.latents import random_stream
+from dcgan.latents import Draws, random_stream
 from dcgan.losses import NonSaturating, Wasserstein
 from dcgan.models.base import Discriminator, Generator, Verdict
+from dcgan.models.encoder import Encoder
 from dcgan.objective import Objective
 from dcgan.runs import quiet_lightning
 
@@ -51,8 +52,10 @@ class TinyGenerator(Generator):
     def __init__(self) -> None:
         super().__init__(latent_dim=3)
         self.body = nn.Sequential(nn.Linear(3, 16), nn.BatchNorm1d(16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4)))
+        self.given: list[Tensor] = []
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.given.append(latents.detach().clone())
         return self.body(latents)
 
 
@@ -61,6 +64,9 @@ class TinyDiscriminator(Discriminator):
         super().__init__()
         self.body = nn.Sequential(nn.Flatten(), nn.Linear(16, 1))
         self.seen: list[Tensor] = []
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return images.flatten(1)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         self.seen.append(images.detach().clone())
@@ -82,13 +88,14 @@ def make_gan(
     loss: Any = None,
     half_life: float = 0.1,
     weight_clip: float | None = None,
+    objective: Objective | None = None,
     **more: Any,
 ) -> GAN:
     torch.manual_seed(0)
     gan = GAN(
         TinyGenerator(),
         TinyDiscriminator(),
-        objective=Objective(loss or NonSaturating()),
+        objective=objective or Objective(loss or NonSaturating()),
         generator_optimizer=partial(recorder.optimizer, "generator"),
         discriminator_optimizer=partial(recorder.optimizer, "discriminator"),
         seed=5,
@@ -176,6 +183,52 @@ def test_the_noise_is_a_function_of_seed_and_step(tmp_path: Path) -> None:
     assert len(second.discriminator.seen) == 6
     for one, other in zip(first.discriminator.seen, second.discriminator.seen, strict=False):
         assert torch.equal(one, other)
+
+
+def with_encoder(recorder: Recorder, **more: Any) -> GAN:
+    torch.manual_seed(1)
+    objective = Objective(NonSaturating(), reconstruction=1.0, kl=0.01)
+    return make_gan(recorder, encoder=Encoder(16, latent_dim=3), encode_every=3, objective=objective, **more)
+
+
+@pytest.mark.parametrize("d_steps", [1, 2])
+def test_some_latents_are_codes_of_the_real_images_beside_them(d_steps: int, tmp_path: Path) -> None:
+    gan, plain = with_encoder(Recorder(), d_steps=d_steps), make_gan(Recorder(), d_steps=d_steps)
+    encoder = copy.deepcopy(gan.encoder)
+    assert encoder is not None
+    fit(gan, tmp_path, steps=1)
+    fit(plain, tmp_path, steps=1)
+    *_, real, _, _ = gan.discriminator.seen  # of the last update of D; its fakes; the same for G
+    latents, noise = gan.generator.given[-1], plain.generator.given[-1]
+    coded = torch.tensor([True, False, False, True, False, False])
+    assert torch.equal(latents[~coded], noise[~coded])
+    assert not torch.isclose(latents[coded], noise[coded]).any()
+    codes = encoder(real[coded].flatten(1))
+    normals = (latents[coded] - codes.means) / (0.5 * codes.log_variances).exp()
+    draws = Draws(random_stream(5, "step", 0), rank=0, world=1, device=torch.device("cpu"))
+    torch.testing.assert_close(normals, draws.normal(2, 3))
+    for ours, theirs in zip(gan.generator.given[:-1], plain.generator.given[:-1], strict=True):
+        assert torch.equal(ours, theirs)  # updates of D alone: all noise
+
+
+def test_an_encoder_moves_with_the_generator_and_teaches_the_discriminator_nothing(tmp_path: Path) -> None:
+    recorder = Recorder()
+    gan = with_encoder(recorder)
+    before = copy.deepcopy(gan.encoder)
+    assert before is not None
+    fit(gan, tmp_path, steps=2)
+    for name, first, then in recorder.events:
+        other = "generator" if name == "discriminator" else "discriminator"
+        assert all(map(torch.equal, first[other], then[other]))
+    assert gan.encoder is not None
+    for name, weight in gan.encoder.named_parameters():
+        assert not torch.equal(weight, before.get_parameter(name)), name
+
+
+def test_what_an_encoder_adds_to_the_loss_is_shown(tmp_path: Path) -> None:
+    observer = Observer()
+    fit(with_encoder(Recorder()), tmp_path, steps=1, log_every_n_steps=1, callbacks=[observer])
+    assert {"loss/generator_reconstruction", "loss/generator_kl"} <= set(observer.outputs[-1])
 
 
 def test_a_relativistic_loss_is_given_the_logits_of_real_images(tmp_path: Path) -> None:

@@ -8,15 +8,19 @@ import pytest
 import torch
 from conftest import composed, config, options
 from torch import Tensor, nn
+from torch.distributions import Normal, kl_divergence
 
 from dcgan.build import build_networks
 from dcgan.config import combinations
 from dcgan.config.check import check
 from dcgan.config.combinations import UNUSED
 from dcgan.config.schema import TrainConfig
+from dcgan.latents import Draws
 from dcgan.losses import NonSaturating
 from dcgan.models import MODELS, layers
 from dcgan.models.base import Discriminator, Generator
+from dcgan.models.conditioning import Head
+from dcgan.models.encoder import Codes, Encoder
 from dcgan.models.layers import (
     KERNEL,
     Down,
@@ -304,6 +308,39 @@ def test_a_pack_is_images_side_by_side_as_channels() -> None:
     packs = Packed(Recording(), 2)(images)
     assert packs.shape == (2, 6, 2, 2)
     assert packs[:, :, 0, 0].tolist() == [[0, 0, 0, 1, 1, 1], [2, 2, 2, 3, 3, 3]]
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_the_verdict_is_made_of_the_features(name: str) -> None:
+    _, discriminator = build_networks(config(f"model={name}", "model.conditional=true"))
+    judge, images = discriminator.eval(), torch.rand(8, 1, 28, 28) * 2 - 1
+    features = judge.features(images, LABELS)
+    assert len(features) == 8
+    head = judge.head
+    assert isinstance(head, Head)
+    assert torch.equal(head(features, LABELS).logits, judge(images, LABELS).logits)
+
+
+def test_codes_are_normal_distributions_around_what_the_features_say() -> None:
+    codes = Codes(torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([[0.0, -2.0, 1.0]]))
+    posterior = Normal(codes.means, (0.5 * codes.log_variances).exp())
+    expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum()
+    torch.testing.assert_close(codes.divergence(), expected)
+    assert Codes(torch.zeros(2, 3), torch.zeros(2, 3)).divergence() == 0
+    many = Codes(codes.means.expand(50_000, 3), codes.log_variances.expand(50_000, 3))
+    draws = Draws(torch.Generator().manual_seed(0), rank=0, world=1, device=torch.device("cpu"))
+    latents = many.sample(draws)
+    torch.testing.assert_close(latents.mean(0), posterior.mean[0], atol=0.03, rtol=0)
+    torch.testing.assert_close(latents.std(0), posterior.stddev[0], atol=0.03, rtol=0)
+
+
+def test_an_encoder_reads_images_one_by_one() -> None:
+    encoder, features = Encoder(6 * 7 * 7, latent_dim=5), torch.randn(4, 6, 7, 7)
+    whole, alone = encoder(features), encoder(features[:1])
+    assert whole.means.shape == whole.log_variances.shape == (4, 5)
+    torch.testing.assert_close(whole.means[:1], alone.means)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(encoder(features).means, whole.means)
 
 
 def test_minibatch_stddev_tells_a_batch_without_variety() -> None:

@@ -9,6 +9,7 @@ from dcgan.augment import InstanceNoise
 from dcgan.latents import Draws
 from dcgan.losses import Hinge, NonSaturating, Relativistic
 from dcgan.models.base import Discriminator, Verdict
+from dcgan.models.encoder import Codes
 from dcgan.objective import Objective, Outcome
 from dcgan.penalties import PENALTIES
 
@@ -24,6 +25,9 @@ class Mean(Discriminator):
         self.gain = nn.Parameter(torch.tensor(2.0))
         self.classes = classes
         self.seen: list[Tensor] = []
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return images.mean((1, 2, 3))[:, None] * self.gain
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         self.seen.append(images.detach())
@@ -110,6 +114,21 @@ def test_consistency_is_the_squared_difference_of_logits() -> None:
     faded = of_discriminator(objective, network, step=10)  # nothing left to compare, so nothing is computed
     assert not faded.terms
     assert len(network.seen) == 6
+
+
+def test_an_encoder_is_taught_to_say_what_is_needed_to_draw_an_image_again_and_no_more() -> None:
+    objective = Objective(Hinge(), reconstruction=3.0, kl=0.1)
+    codes = Codes(torch.ones(6, 4, requires_grad=True), torch.zeros(6, 4))
+    fake = FAKE.clone().requires_grad_()
+    terms = objective.encoder(Mean(), real=REAL, fake=fake, labels=None, codes=codes)
+    assert terms["reconstruction"].item() == pytest.approx(3 * (2 * 0.5 - 2 * -0.25) ** 2)
+    assert terms["kl"].item() == pytest.approx(0.1 * 4 / 2)
+    sum(terms.values(), torch.zeros(())).backward()
+    assert fake.grad is not None
+    assert (fake.grad < 0).all()  # down this slope they become as bright as the real ones
+    assert codes.means.grad is not None
+    assert (codes.means.grad > 0).all()
+    assert objective.encoder(Mean(), real=REAL, fake=REAL, labels=None, codes=codes)["reconstruction"] == 0
 
 
 def test_flipped_labels_exchange_pairs() -> None:

@@ -94,6 +94,10 @@ RULES: Mapping[str, Rule] = {
     "augment.std": POSITIVE,
     "augment.decay_steps": _at_least(1),
     "augment.consistency": NOT_NEGATIVE,
+    "encoder.name": _one_of("none", "vae_gan"),
+    "encoder.every": _at_least(1),
+    "encoder.weight": POSITIVE,
+    "encoder.kl": POSITIVE,
     **{
         f"optimizer.{block}{key}": rule
         for block in ("", "generator.", "discriminator.")

@@ -50,6 +50,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "augment.std": ("noise",),
     "augment.decay_steps": ("noise",),
     "augment.consistency": ("diffaugment", "noise"),
+    "encoder.every": ("vae_gan",),
+    "encoder.weight": ("vae_gan",),
+    "encoder.kl": ("vae_gan",),
 }
 # And of models, those that have no use for a key: build.py asks the signature of any, but not before torch is there.
 UNUSED: Mapping[str, tuple[str, ...]] = {
@@ -132,6 +135,16 @@ IMPOSSIBLE = (
         "model.discriminator.pack",
         lambda config: (config.model.discriminator.pack or 1) > 1 and config.model.conditional,
         "a pack has as many labels as images, and model.conditional=true needs one; take 1",
+    ),
+    Clash(
+        "encoder.name",
+        lambda config: config.encoder.name != "none" and (config.model.discriminator.pack or 1) > 1,
+        "compares images one by one, which model.discriminator.pack mixes; take encoder=none",
+    ),
+    Clash(
+        "encoder.every",
+        lambda config: config.data.batch_size < 2 * (config.encoder.every or 0),
+        "must be at most half of data.batch_size: batch norm needs two images",
     ),
     Clash(
         "data.batch_size",

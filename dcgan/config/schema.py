@@ -69,6 +69,14 @@ class AugmentConfig:
 
 
 @dataclass
+class EncoderConfig:
+    name: str = "none"
+    every: int | None = None
+    weight: float | None = None
+    kl: float | None = None
+
+
+@dataclass
 class NetworkOptimizerConfig:
     name: str
     lr: float
@@ -194,6 +202,7 @@ class TrainConfig:
     resume: str | None
     penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
     fast_ends: bool = False  # as it was for runs that do not know the key; conf/train.yaml has true
     fast_gradients: bool = False
     keep_freed_memory: bool = True

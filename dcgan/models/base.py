@@ -35,6 +35,10 @@ class Discriminator(nn.Module):
 
     pack = 1  # images that are judged as one
 
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """What the verdict is made of: (N, ...), the inputs of the last layer."""
+        raise NotImplementedError
+
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """Judge each image."""
         raise NotImplementedError

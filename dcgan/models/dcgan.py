@@ -113,11 +113,13 @@ class DCGANDiscriminator(Discriminator):
         if norm_kind == "spectral":
             normalise_spectrally(self.body, self.head)
 
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> what ``head`` is given."""
+        return self.body(images if self.labelled is None else self.labelled(images, labels))  # type: ignore[no-any-return]
+
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""
-        if self.labelled is not None:
-            images = self.labelled(images, labels)
-        return self.head(self.body(images), labels)  # type: ignore[no-any-return]
+        return self.head(self.features(images, labels), labels)  # type: ignore[no-any-return]
 
 
 def _activation(dropout: float) -> list[nn.Module]:

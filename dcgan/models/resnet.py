@@ -147,13 +147,14 @@ class ResNetDiscriminator(Discriminator):
         if norm_kind == "spectral":
             normalise_spectrally(self.body, self.head)
 
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """(N, C, H, W) in [-1, 1] -> (N, width)."""
+        maps: Tensor = self.body(images if self.labelled is None else self.labelled(images, labels))
+        return maps.mean((2, 3)) if self.norm_kind == "none" else maps.sum((2, 3))
+
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""
-        if self.labelled is not None:
-            images = self.labelled(images, labels)
-        features = self.body(images)
-        pooled = features.mean((2, 3)) if self.norm_kind == "none" else features.sum((2, 3))
-        return self.head(pooled, labels)  # type: ignore[no-any-return]
+        return self.head(self.features(images, labels), labels)  # type: ignore[no-any-return]
 
 
 def _activation(norm_kind: str) -> nn.Module:
