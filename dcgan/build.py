@@ -49,7 +49,7 @@ def build_gan(config: TrainConfig) -> GAN:
         schedule=config.optimizer.schedule,
         warmup=config.optimizer.warmup,
         encoder=_encoder(config, generator, discriminator),
-        encode_every=config.encoder.every or 1,
+        encoded_share=config.encoder.share or 0.0,
     )
 
 

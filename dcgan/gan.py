@@ -37,8 +37,9 @@ class GAN(LightningModule):
         weight_clip: keep the discriminator's parameters within +- this after each of its steps; None: let them be.
         schedule, warmup: how the learning rates change over the run, and over how many steps they rise at first.
         channels_last: memory layout of both networks; the same function, faster convolutions.
-        encoder: with it, every ``encode_every``-th latent of a generator update is a code of the real image beside it.
-            The generator's optimiser steps it.
+        encoder: with it, some latents of a generator update are codes of the real images beside them. The generator's
+            optimiser steps it.
+        encoded_share: of the latents.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class GAN(LightningModule):
         schedule: str = "constant",
         warmup: int = 0,
         encoder: Encoder | None = None,
-        encode_every: int = 1,
+        encoded_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -74,7 +75,7 @@ class GAN(LightningModule):
         self.generator_clip, self.discriminator_clip = generator_clip, discriminator_clip
         self.weight_clip = weight_clip
         self.schedule, self.warmup = schedule, warmup
-        self.encoder, self.encoded = encoder, slice(None, None, encode_every)
+        self.encoder, self.encoded_share = encoder, encoded_share
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
@@ -174,7 +175,7 @@ class GAN(LightningModule):
             if codes is not None:
                 images, classes = self._encoded(real, labels)
                 terms = self.objective.encoder(
-                    self.discriminator, real=images, fake=fake[self.encoded], labels=classes, codes=codes
+                    self.discriminator, real=images, fake=fake[self._chosen(len(fake))], labels=classes, codes=codes
                 )
                 outcome = replace(outcome, terms=outcome.terms | terms)
             self.manual_backward(outcome.total)
@@ -225,11 +226,17 @@ class GAN(LightningModule):
 
     def _with(self, codes: Tensor, noise: Tensor) -> Tensor:
         latents = noise.clone()
-        latents[self.encoded] = codes
+        latents[self._chosen(len(noise))] = codes
         return latents
 
     def _encoded(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        return images[self.encoded], None if labels is None else labels[self.encoded]
+        chosen = self._chosen(len(images))
+        return images[chosen], None if labels is None else labels[chosen]
+
+    def _chosen(self, n: int) -> Tensor:
+        """Indices, spread evenly: processes together choose what one alone would, if whole numbers fall to each."""
+        so_far = (torch.arange(n + 1, dtype=torch.float64) * self.encoded_share + 1e-9).floor()
+        return so_far.diff().nonzero().squeeze(1)
 
     def _draws(self) -> Draws:
         """For whatever else the step draws at random."""

@@ -95,7 +95,7 @@ RULES: Mapping[str, Rule] = {
     "augment.decay_steps": _at_least(1),
     "augment.consistency": NOT_NEGATIVE,
     "encoder.name": _one_of("none", "vae_gan"),
-    "encoder.every": _at_least(1),
+    "encoder.share": Rule("must be above 0, and 1 at most", lambda value: 0 < value <= 1),
     "encoder.weight": POSITIVE,
     "encoder.kl": POSITIVE,
     **{

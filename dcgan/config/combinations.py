@@ -50,7 +50,7 @@ OPTIONS: Mapping[str, tuple[str, ...]] = {
     "augment.std": ("noise",),
     "augment.decay_steps": ("noise",),
     "augment.consistency": ("diffaugment", "noise"),
-    "encoder.every": ("vae_gan",),
+    "encoder.share": ("vae_gan",),
     "encoder.weight": ("vae_gan",),
     "encoder.kl": ("vae_gan",),
 }
@@ -142,9 +142,9 @@ IMPOSSIBLE = (
         "compares images one by one, which model.discriminator.pack mixes; take encoder=none",
     ),
     Clash(
-        "encoder.every",
-        lambda config: config.data.batch_size < 2 * (config.encoder.every or 0),
-        "must be at most half of data.batch_size: batch norm needs two images",
+        "encoder.share",
+        lambda config: config.encoder.share is not None and config.data.batch_size * config.encoder.share < 2,
+        "of data.batch_size={config.data.batch_size} is less than the two images that batch norm needs; raise either",
     ),
     Clash(
         "data.batch_size",

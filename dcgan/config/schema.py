@@ -71,7 +71,7 @@ class AugmentConfig:
 @dataclass
 class EncoderConfig:
     name: str = "none"
-    every: int | None = None
+    share: float | None = None
     weight: float | None = None
     kl: float | None = None
 
