@@ -37,9 +37,9 @@ class GAN(LightningModule):
         weight_clip: keep the discriminator's parameters within +- this after each of its steps; None: let them be.
         schedule, warmup: how the learning rates change over the run, and over how many steps they rise at first.
         channels_last: memory layout of both networks; the same function, faster convolutions.
-        encoder: with it, some latents of a generator update are codes of the real images beside them. The generator's
+        encoder: with it, some latents of a step's last batch are codes of the real images beside them. The generator's
             optimiser steps it.
-        encoded_share: of the latents.
+        encoded_share: of those latents.
     """
 
     def __init__(

@@ -30,7 +30,8 @@ class Codes(NamedTuple):
 class Encoder(nn.Module):
     """What the discriminator's last layer is given (N, ...) -> codes; the encoder of VAE/GAN (Larsen et al. 2016).
 
-    It stands on the discriminator's layers, which it does not train.
+    It stands on the discriminator's layers, which it does not train. Unlike theirs, it also learns from the verdict on
+    what is drawn from its codes.
     """
 
     def __init__(self, num_features: int, *, latent_dim: int) -> None:
