@@ -8,7 +8,7 @@ import dcgan
 PACKAGE = Path(dcgan.__file__).parent
 LAYERS = [
     *("registry", "images", "losses", "ema", "latents", "augment"),
-    *("models.base", "models.layers", "models.norms", "models.conditioning", "models.packing"),
+    *("models.base", "models.layers", "models.norms", "models.conditioning", "models.packing", "models.encoder"),
     *("models.dcgan", "models.mlp", "models.resnet", "models"),
     *("penalties", "objective", "optim"),
     *("data", "data.idx", "data.sources", "data.module", "data.files"),
