@@ -49,7 +49,6 @@ def build_gan(config: TrainConfig) -> GAN:
         schedule=config.optimizer.schedule,
         warmup=config.optimizer.warmup,
         encoder=_encoder(config, generator, discriminator),
-        encoded_share=config.encoder.share or 0.0,
     )
 
 
@@ -71,13 +70,13 @@ def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
 
 
 def _encoder(config: TrainConfig, generator: Generator, discriminator: Discriminator) -> Encoder | None:
-    if config.encoder.name == "none":
+    if config.encoder.share is None:
         return None
     head = discriminator.head
     assert isinstance(head, Head)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random_stream(config.seed, "weights", 1).initial_seed())
-        return Encoder(head.logit.in_features, latent_dim=generator.latent_dim)
+        return Encoder(head.logit.in_features, latent_dim=generator.latent_dim, share=config.encoder.share)
 
 
 def _model_arguments(model: ModelConfig, build: Builder) -> dict[str, Any]:

@@ -5,7 +5,6 @@ A step is one generator update. ``trainer.global_step``, ``max_steps``, checkpoi
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -37,9 +36,8 @@ class GAN(LightningModule):
         weight_clip: keep the discriminator's parameters within +- this after each of its steps; None: let them be.
         schedule, warmup: how the learning rates change over the run, and over how many steps they rise at first.
         channels_last: memory layout of both networks; the same function, faster convolutions.
-        encoder: with it, some latents of a step's last batch are codes of the real images beside them. The generator's
-            optimiser steps it.
-        encoded_share: of those latents.
+        encoder: with it, a share of the latents of a step's last batch are codes of the real images beside them. The
+            generator's optimiser steps it.
     """
 
     def __init__(
@@ -60,7 +58,6 @@ class GAN(LightningModule):
         schedule: str = "constant",
         warmup: int = 0,
         encoder: Encoder | None = None,
-        encoded_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -75,7 +72,7 @@ class GAN(LightningModule):
         self.generator_clip, self.discriminator_clip = generator_clip, discriminator_clip
         self.weight_clip = weight_clip
         self.schedule, self.warmup = schedule, warmup
-        self.encoder, self.encoded_share = encoder, encoded_share
+        self.encoder = encoder
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
 
@@ -113,7 +110,7 @@ class GAN(LightningModule):
                 last = i == self.d_steps
                 codes = self._encode(real, label) if last else None
                 with torch.set_grad_enabled(last):
-                    fake = self.generator(noise if codes is None else self._with(codes.sample(draws), noise), label)
+                    fake = self.generator(noise if codes is None else codes.sample_into(noise, draws), label)
                 given: dict[str, Any] = {"real": real, "labels": label, "draws": draws}
                 self.update_discriminator(fake=fake.detach(), observed=observed if last else None, **given)
             self.update_generator(fake=fake, codes=codes, observed=observed, **given)
@@ -170,14 +167,8 @@ class GAN(LightningModule):
         optimizer.zero_grad()
         with frozen(self.discriminator):
             outcome = self.objective.generator(
-                self.discriminator, real=real, fake=fake, labels=labels, draws=draws, step=self.global_step
+                self.discriminator, real=real, fake=fake, labels=labels, codes=codes, draws=draws, step=self.global_step
             )
-            if codes is not None:
-                images, classes = self._encoded(real, labels)
-                terms = self.objective.encoder(
-                    self.discriminator, real=images, fake=fake[self._chosen(len(fake))], labels=classes, codes=codes
-                )
-                outcome = replace(outcome, terms=outcome.terms | terms)
             self.manual_backward(outcome.total)
         if observed is not None:
             observed["accuracy/fooled"] = (outcome.fake > 0).float().mean()
@@ -220,23 +211,10 @@ class GAN(LightningModule):
     def _encode(self, real: Tensor, labels: Tensor | None) -> Codes | None:
         if self.encoder is None:
             return None
+        chosen = self.encoder.choose(len(real))
         with torch.no_grad():
-            features = self.discriminator.features(*self._encoded(real, labels))
-        return self.encoder(features)  # type: ignore[no-any-return]
-
-    def _with(self, codes: Tensor, noise: Tensor) -> Tensor:
-        latents = noise.clone()
-        latents[self._chosen(len(noise))] = codes
-        return latents
-
-    def _encoded(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        chosen = self._chosen(len(images))
-        return images[chosen], None if labels is None else labels[chosen]
-
-    def _chosen(self, n: int) -> Tensor:
-        """Indices, spread evenly: processes together choose what one alone would, if whole numbers fall to each."""
-        so_far = (torch.arange(n + 1, dtype=torch.float64) * self.encoded_share + 1e-9).floor()
-        return so_far.diff().nonzero().squeeze(1)
+            features = self.discriminator.features(real[chosen], None if labels is None else labels[chosen])
+        return self.encoder(features, chosen)  # type: ignore[no-any-return]
 
     def _draws(self) -> Draws:
         """For whatever else the step draws at random."""

@@ -1,5 +1,6 @@
 """What each network minimises in one of its updates: the adversarial loss and what is added to it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -21,7 +22,7 @@ class Outcome:
     loss: Tensor  # adversarial
     real: Tensor
     fake: Tensor
-    terms: dict[str, Tensor] = field(default_factory=dict)  # added to it, by name, as weighted
+    terms: Mapping[str, Tensor] = field(default_factory=dict)  # added to it, by name, as weighted
     class_accuracy: Tensor | None = None  # of an auxiliary classifier on generated images
 
     @property
@@ -43,7 +44,8 @@ class Objective:
         consistency: factor of the squared difference between the logits of an image and of its augmentation, real and
             fake (Zhao et al. 2021, "Improved consistency regularization for GANs", balanced; there the adversarial loss
             is of the images themselves, here of what ``augment`` made of them).
-        reconstruction, kl: factors of what an encoder adds to the generator's loss.
+        reconstruction: factor of how far what is drawn from an image's code is from the image.
+        kl: factor of how much the codes say beyond the prior (both: Larsen et al. 2016, eq. 5 to 8).
     """
 
     loss: Loss
@@ -92,32 +94,28 @@ class Objective:
         labels: Tensor | None,
         draws: Draws,
         step: int,
+        codes: Codes | None = None,
     ) -> Outcome:
-        """Of images (N, C, H, W), the fake ones with the generator's graph; labels (N,) are those of both."""
+        """Of images (N, C, H, W), the fake ones with the generator's graph; labels (N,) are those of both.
+
+        Args:
+            codes: of some of the real images, from which the fake ones in their places were drawn.
+        """
         verdict = discriminator(self._augmented(fake, draws=draws, step=step), labels)
         fake_logits = verdict.logits.float()
         real_logits = fake_logits[:0]
         if self.loss.relativistic:
             real_logits = discriminator(self._augmented(real, draws=draws, step=step), labels).logits.float()
         loss = self.loss.generator(real=real_logits, fake=fake_logits)
-        if labels is None or verdict.classes is None:
-            return Outcome(loss, real=real_logits, fake=fake_logits)
-        right = (verdict.classes.argmax(1) == labels).float().mean()
-        terms = {"classes": _class_loss(verdict, labels)}
+        terms, right = {}, None
+        if labels is not None and verdict.classes is not None:
+            right = (verdict.classes.argmax(1) == labels).float().mean()
+            terms["classes"] = _class_loss(verdict, labels)
+        if codes is not None:
+            difference = _feature_difference(discriminator, real=real, fake=fake, labels=labels, chosen=codes.chosen)
+            terms["reconstruction"] = self.reconstruction * difference
+            terms["kl"] = self.kl * codes.divergence()
         return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, class_accuracy=right)
-
-    def encoder(
-        self, discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, codes: Codes
-    ) -> dict[str, Tensor]:
-        """What an encoder and the generator minimise together, ``fake`` being drawn from the codes of ``real``.
-
-        The mean squared difference of what the discriminator's last layer is given, and how much the codes say beyond
-        the prior (Larsen et al. 2016, eq. 5 to 8).
-        """
-        with torch.no_grad():
-            target = discriminator.features(real, labels).float()
-        difference = F.mse_loss(discriminator.features(fake, labels).float(), target)
-        return {"reconstruction": self.reconstruction * difference, "kl": self.kl * codes.divergence()}
 
     def _augmented(self, images: Tensor, *, draws: Draws, step: int) -> Tensor:
         return images if self.augment is None else self.augment(images, draws=draws, step=step)
@@ -127,6 +125,16 @@ class Objective:
             return {"real": real, "fake": fake}
         flip = draws.uniform(len(real)) < self.label_flipping
         return {"real": torch.where(flip, fake, real), "fake": torch.where(flip, real, fake)}
+
+
+def _feature_difference(
+    discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, chosen: Tensor
+) -> Tensor:
+    """Mean square, of what the discriminator's last layer is given."""
+    classes = None if labels is None else labels[chosen]
+    with torch.no_grad():
+        target = discriminator.features(real[chosen], classes).float()
+    return F.mse_loss(discriminator.features(fake[chosen], classes).float(), target)
 
 
 def _class_loss(verdict: Verdict, labels: Tensor) -> Tensor:

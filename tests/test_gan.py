@@ -188,7 +188,7 @@ def test_the_noise_is_a_function_of_seed_and_step(tmp_path: Path) -> None:
 def with_encoder(recorder: Recorder, **more: Any) -> GAN:
     torch.manual_seed(1)
     objective = Objective(NonSaturating(), reconstruction=1.0, kl=0.01)
-    return make_gan(recorder, encoder=Encoder(16, latent_dim=3), encoded_share=1 / 3, objective=objective, **more)
+    return make_gan(recorder, encoder=Encoder(16, latent_dim=3, share=1 / 3), objective=objective, **more)
 
 
 @pytest.mark.parametrize("d_steps", [1, 2])
@@ -203,7 +203,7 @@ def test_some_latents_are_codes_of_the_real_images_beside_them(d_steps: int, tmp
     coded = torch.tensor([False, False, True, False, False, True])
     assert torch.equal(latents[~coded], noise[~coded])
     assert not torch.isclose(latents[coded], noise[coded]).any()
-    codes = encoder(real[coded].flatten(1))
+    codes = encoder(real[coded].flatten(1), coded.nonzero().squeeze(1))
     normals = (latents[coded] - codes.means) / (0.5 * codes.log_variances).exp()
     draws = Draws(random_stream(5, "step", 0), rank=0, world=1, device=torch.device("cpu"))
     torch.testing.assert_close(normals, draws.normal(2, 3))

@@ -322,25 +322,40 @@ def test_the_verdict_is_made_of_the_features(name: str) -> None:
 
 
 def test_codes_are_normal_distributions_around_what_the_features_say() -> None:
-    codes = Codes(torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([[0.0, -2.0, 1.0]]))
+    codes = Codes(torch.arange(1), torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([[0.0, -2.0, 1.0]]))
     posterior = Normal(codes.means, (0.5 * codes.log_variances).exp())
     expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum()
     torch.testing.assert_close(codes.divergence(), expected)
-    assert Codes(torch.zeros(2, 3), torch.zeros(2, 3)).divergence() == 0
-    many = Codes(codes.means.expand(50_000, 3), codes.log_variances.expand(50_000, 3))
+    assert Codes(torch.arange(2), torch.zeros(2, 3), torch.zeros(2, 3)).divergence() == 0
+    many = Codes(torch.arange(50_000), codes.means.expand(50_000, 3), codes.log_variances.expand(50_000, 3))
     draws = Draws(torch.Generator().manual_seed(0), rank=0, world=1, device=torch.device("cpu"))
-    latents = many.sample(draws)
+    latents = many.sample_into(torch.zeros(50_000, 3), draws)
     torch.testing.assert_close(latents.mean(0), posterior.mean[0], atol=0.03, rtol=0)
     torch.testing.assert_close(latents.std(0), posterior.stddev[0], atol=0.03, rtol=0)
 
 
 def test_an_encoder_reads_images_one_by_one() -> None:
-    encoder, features = Encoder(6 * 7 * 7, latent_dim=5), torch.randn(4, 6, 7, 7)
-    whole, alone = encoder(features), encoder(features[:1])
+    encoder, features = Encoder(6 * 7 * 7, latent_dim=5, share=0.5), torch.randn(4, 6, 7, 7)
+    chosen = encoder.choose(8)
+    whole, alone = encoder(features, chosen), encoder(features[:1], chosen[:1])
     assert whole.means.shape == whole.log_variances.shape == (4, 5)
     torch.testing.assert_close(whole.means[:1], alone.means)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(encoder(features).means, whole.means)
+        assert torch.equal(encoder(features, chosen).means, whole.means)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.333, 0.4, 0.7, 1.0])
+def test_an_encoder_chooses_its_share_of_images_evenly(share: float) -> None:
+    encoder = Encoder(4, latent_dim=2, share=share)
+    chosen = encoder.choose(1000)
+    assert len(chosen) == round(share * 1000)
+    assert int(chosen.diff().max() - chosen.diff().min()) <= 1
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.4, 0.7, 1.0])
+def test_two_processes_choose_what_one_does(share: float) -> None:
+    encoder = Encoder(4, latent_dim=2, share=share)
+    assert torch.equal(torch.cat([encoder.choose(500), 500 + encoder.choose(500)]), encoder.choose(1000))
 
 
 def test_minibatch_stddev_tells_a_batch_without_variety() -> None:

@@ -12,14 +12,19 @@ START = -2.0  # log variance: codes that say something from the first step on
 
 
 class Codes(NamedTuple):
-    """Of N images: a normal distribution over the latents of each."""
+    """Of M images in a batch: a normal distribution over the latents of each."""
 
-    means: Tensor  # (N, latent_dim)
+    chosen: Tensor  # int64 (M,), their places in the batch
+    means: Tensor  # (M, latent_dim)
     log_variances: Tensor
 
-    def sample(self, draws: Draws) -> Tensor:
-        """One latent (N, latent_dim) of each, with a gradient (Kingma and Welling 2014, section 2.4)."""
-        return self.means + (0.5 * self.log_variances).exp() * draws.normal(*self.means.shape)
+    def sample_into(self, latents: Tensor, draws: Draws) -> Tensor:
+        """The batch's latents (N, latent_dim), with a sample of each code in its place.
+
+        Samples have a gradient (Kingma and Welling 2014, section 2.4).
+        """
+        samples = self.means + (0.5 * self.log_variances).exp() * draws.normal(*self.means.shape)
+        return latents.index_copy(0, self.chosen.to(latents.device), samples)
 
     def divergence(self) -> Tensor:
         """KL from the prior N(0, 1), in nats, mean over images (Kingma and Welling 2014, appendix B)."""
@@ -28,14 +33,15 @@ class Codes(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """What the discriminator's last layer is given (N, ...) -> codes; the encoder of VAE/GAN (Larsen et al. 2016).
+    """Codes of a share of a batch's images; the encoder of VAE/GAN (Larsen et al. 2016).
 
-    It stands on the discriminator's layers, which it does not train. Unlike theirs, it also learns from the verdict on
-    what is drawn from its codes.
+    It reads what the discriminator's last layer is given, and does not train the layers before. Unlike theirs, it also
+    learns from the verdict on what is drawn from its codes.
     """
 
-    def __init__(self, num_features: int, *, latent_dim: int) -> None:
+    def __init__(self, num_features: int, *, latent_dim: int, share: float) -> None:
         super().__init__()
+        self.share = share
         self.body = nn.Sequential(
             nn.Flatten(),
             nn.LayerNorm(num_features),
@@ -44,8 +50,16 @@ class Encoder(nn.Module):
             nn.Linear(HIDDEN, 2 * latent_dim),
         )
 
-    def forward(self, features: Tensor) -> Codes:
-        """In float32, whatever the precision around it."""
+    def choose(self, n: int) -> Tensor:
+        """Which of ``n`` images: int64 (M,), M = share * n, spread evenly.
+
+        So processes together choose what one would of all their images, if whole numbers fall to each.
+        """
+        so_far = (torch.arange(n + 1, dtype=torch.float64) * self.share + 1e-9).floor()
+        return so_far.diff().nonzero().squeeze(1)
+
+    def forward(self, features: Tensor, chosen: Tensor) -> Codes:
+        """Features (M, ...) of the chosen images (M,) -> codes; in float32, whatever the precision around it."""
         with torch.autocast(features.device.type, enabled=False):
             means, log_variances = self.body(features.float()).chunk(2, 1)
-        return Codes(means, log_variances + START)
+        return Codes(chosen, means, log_variances + START)
