@@ -211,6 +211,19 @@ def test_some_latents_are_codes_of_the_real_images_beside_them(d_steps: int, tmp
         assert torch.equal(ours, theirs)  # updates of D alone: all noise
 
 
+def test_an_encoder_is_given_images_with_their_own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    gan = build_gan(config("model.conditional=true", "encoder=vae_gan", "encoder.share=0.5"))
+    real, labels, asked = torch.rand(8, 1, 28, 28), torch.arange(8), []
+    features = gan.discriminator.features
+    monkeypatch.setattr(gan.discriminator, "features", lambda *given: asked.append(given) or features(*given))
+    codes = gan._encode(real, labels)
+    ((images, classes),) = asked
+    assert codes is not None
+    assert codes.chosen.tolist() == classes.tolist() == [1, 3, 5, 7]
+    assert torch.equal(images, real[1::2])
+    assert not codes.means.isclose(codes.means[0]).all()
+
+
 def test_an_encoder_moves_with_the_generator_and_teaches_the_discriminator_nothing(tmp_path: Path) -> None:
     recorder = Recorder()
     gan = with_encoder(recorder)

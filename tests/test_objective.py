@@ -133,6 +133,29 @@ def test_an_encoder_is_taught_to_say_what_is_needed_to_draw_an_image_again_and_n
     assert not of_generator(objective).terms
 
 
+class Recording(Mean):
+    """Remembers whose features it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[Tensor, Tensor | None]] = []
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        self.asked.append((images, labels))
+        return super().features(images, labels)
+
+
+def test_what_is_drawn_again_is_compared_with_its_own_image_under_its_own_label() -> None:
+    real = torch.arange(6.0)[:, None, None, None].expand(6, 1, 2, 2)
+    codes = Codes(torch.tensor([1, 2, 4]), torch.zeros(3, 4), torch.zeros(3, 4))
+    fake, network = -real, Recording()
+    of_generator(Objective(Hinge()), network, real=real, fake=fake, labels=LABELS, codes=codes)
+    for kind, (images, labels) in zip((real, fake), network.asked, strict=True):
+        assert torch.equal(images, kind[[1, 2, 4]])
+        assert labels is not None
+        assert labels.tolist() == [1, 2, 1]
+
+
 def test_flipped_labels_exchange_pairs() -> None:
     flipped = Objective(NonSaturating(), label_flipping=0.5)
     network, plain = Mean(), of_discriminator(Objective(NonSaturating()))
