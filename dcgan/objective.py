@@ -101,7 +101,8 @@ class Objective:
         Args:
             codes: of some of the real images, from which the fake ones in their places were drawn.
         """
-        verdict = discriminator(self._augmented(fake, draws=draws, step=step), labels)
+        seen = self._augmented(fake, draws=draws, step=step)
+        verdict = discriminator(seen, labels)
         fake_logits = verdict.logits.float()
         real_logits = fake_logits[:0]
         if self.loss.relativistic:
@@ -112,8 +113,9 @@ class Objective:
             right = (verdict.classes.argmax(1) == labels).float().mean()
             terms["classes"] = _class_loss(verdict, labels)
         if codes is not None:
-            difference = _feature_difference(discriminator, real=real, fake=fake, labels=labels, chosen=codes.chosen)
-            terms["reconstruction"] = self.reconstruction * difference
+            features = verdict.features if seen is fake else discriminator.features(fake, labels)
+            assert features is not None
+            terms["reconstruction"] = self.reconstruction * codes.difference(features)
             terms["kl"] = self.kl * codes.divergence()
         return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, class_accuracy=right)
 
@@ -125,16 +127,6 @@ class Objective:
             return {"real": real, "fake": fake}
         flip = draws.uniform(len(real)) < self.label_flipping
         return {"real": torch.where(flip, fake, real), "fake": torch.where(flip, real, fake)}
-
-
-def _feature_difference(
-    discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, chosen: Tensor
-) -> Tensor:
-    """Mean square, of what the discriminator's last layer is given."""
-    classes = None if labels is None else labels[chosen]
-    with torch.no_grad():
-        target = discriminator.features(real[chosen], classes).float()
-    return F.mse_loss(discriminator.features(fake[chosen], classes).float(), target)
 
 
 def _class_loss(verdict: Verdict, labels: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ class TinyDiscriminator(Discriminator):
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         self.seen.append(images.detach().clone())
-        return Verdict(self.body(images).squeeze(1))
+        return Verdict(self.body(images).squeeze(1), features=self.features(images))
 
 
 class Relativistic(NonSaturating):

@@ -318,16 +318,20 @@ def test_the_verdict_is_made_of_the_features(name: str) -> None:
     assert len(features) == 8
     head = judge.head
     assert isinstance(head, Head)
-    assert torch.equal(head(features, LABELS).logits, judge(images, LABELS).logits)
+    verdict = judge(images, LABELS)
+    assert torch.equal(head(features, LABELS).logits, verdict.logits)
+    assert verdict.features is not None
+    assert torch.equal(verdict.features, features)
 
 
 def test_codes_are_normal_distributions_around_what_the_features_say() -> None:
-    codes = Codes(torch.arange(1), torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([[0.0, -2.0, 1.0]]))
+    nothing = torch.zeros(1, 0)
+    codes = Codes(torch.arange(1), torch.tensor([[0.5, -1.0, 2.0]]), torch.tensor([[0.0, -2.0, 1.0]]), nothing)
     posterior = Normal(codes.means, (0.5 * codes.log_variances).exp())
     expected = kl_divergence(posterior, Normal(0.0, 1.0)).sum()
     torch.testing.assert_close(codes.divergence(), expected)
-    assert Codes(torch.arange(2), torch.zeros(2, 3), torch.zeros(2, 3)).divergence() == 0
-    many = Codes(torch.arange(50_000), codes.means.expand(50_000, 3), codes.log_variances.expand(50_000, 3))
+    assert Codes(torch.arange(2), torch.zeros(2, 3), torch.zeros(2, 3), nothing).divergence() == 0
+    many = Codes(torch.arange(50_000), codes.means.expand(50_000, 3), codes.log_variances.expand(50_000, 3), nothing)
     draws = Draws(torch.Generator().manual_seed(0), rank=0, world=1, device=torch.device("cpu"))
     latents = many.sample_into(torch.zeros(50_000, 3), draws)
     torch.testing.assert_close(latents.mean(0), posterior.mean[0], atol=0.03, rtol=0)

@@ -32,7 +32,8 @@ class Mean(Discriminator):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         self.seen.append(images.detach())
         logits = images.mean((1, 2, 3)) * self.gain
-        return Verdict(logits, logits[:, None] * torch.tensor([1.0, 0.0, 0.0]) if self.classes else None)
+        classes = logits[:, None] * torch.tensor([1.0, 0.0, 0.0]) if self.classes else None
+        return Verdict(logits, classes, self.features(images))
 
 
 def turn(seed: int = 0, **more: object) -> dict[str, object]:
@@ -118,7 +119,12 @@ def test_consistency_is_the_squared_difference_of_logits() -> None:
 
 def test_an_encoder_is_taught_to_say_what_is_needed_to_draw_an_image_again_and_no_more() -> None:
     objective = Objective(Hinge(), reconstruction=3.0, kl=0.1)
-    codes = Codes(torch.tensor([1, 4]), torch.ones(2, 4, requires_grad=True), torch.zeros(2, 4))
+    codes = Codes(
+        torch.tensor([1, 4]),
+        torch.ones(2, 4, requires_grad=True),
+        torch.zeros(2, 4),
+        features=Mean().features(REAL[:2]).detach(),
+    )
     fake = FAKE.clone().requires_grad_()
     terms = of_generator(objective, codes=codes, fake=fake).terms
     assert terms["reconstruction"].item() == pytest.approx(3 * (2 * 0.5 - 2 * -0.25) ** 2)
@@ -133,27 +139,18 @@ def test_an_encoder_is_taught_to_say_what_is_needed_to_draw_an_image_again_and_n
     assert not of_generator(objective).terms
 
 
-class Recording(Mean):
-    """Remembers whose features it was asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[tuple[Tensor, Tensor | None]] = []
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        self.asked.append((images, labels))
-        return super().features(images, labels)
+def test_what_is_drawn_again_is_compared_with_its_own_image() -> None:
+    chosen, fake = torch.tensor([1, 2, 4]), -torch.arange(6.0)[:, None, None, None].expand(6, 1, 2, 2)
+    codes = Codes(chosen, torch.zeros(3, 4), torch.zeros(3, 4), features=torch.tensor([[3.0], [5.0], [11.0]]))
+    terms = of_generator(Objective(Hinge(), reconstruction=1.0), fake=fake, codes=codes).terms
+    assert terms["reconstruction"].item() == pytest.approx((5**2 + 9**2 + 19**2) / 3)  # features: -2, -4, -8
 
 
-def test_what_is_drawn_again_is_compared_with_its_own_image_under_its_own_label() -> None:
-    real = torch.arange(6.0)[:, None, None, None].expand(6, 1, 2, 2)
-    codes = Codes(torch.tensor([1, 2, 4]), torch.zeros(3, 4), torch.zeros(3, 4))
-    fake, network = -real, Recording()
-    of_generator(Objective(Hinge()), network, real=real, fake=fake, labels=LABELS, codes=codes)
-    for kind, (images, labels) in zip((real, fake), network.asked, strict=True):
-        assert torch.equal(images, kind[[1, 2, 4]])
-        assert labels is not None
-        assert labels.tolist() == [1, 2, 1]
+def test_what_is_drawn_again_is_compared_without_augmentation() -> None:
+    codes = Codes(torch.arange(6), torch.zeros(6, 4), torch.zeros(6, 4), features=torch.zeros(6, 1))
+    noisy = Objective(Hinge(), augment=InstanceNoise(std=1.0, decay_steps=10), reconstruction=1.0)
+    for step in (0, 10):  # at its strongest, and faded
+        assert of_generator(noisy, codes=codes, step=step).terms["reconstruction"].item() == pytest.approx(0.25)
 
 
 def test_flipped_labels_exchange_pairs() -> None:

@@ -11,6 +11,7 @@ class Verdict(NamedTuple):
 
     logits: Tensor  # (N,), or one for each pack of images
     classes: Tensor | None = None  # (N, num_classes), auxiliary classifier only
+    features: Tensor | None = None  # (N, ...), what it is made of: as ``Discriminator.features``
 
 
 class Generator(nn.Module):

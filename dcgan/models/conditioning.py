@@ -57,4 +57,4 @@ class Head(nn.Module):
         logits = dense(self.logit, features).squeeze(1)
         if self.embedding is not None:
             logits = logits + (self.embedding(labels) * features).sum(1)
-        return Verdict(logits, None if self.classes is None else self.classes(features))
+        return Verdict(logits, None if self.classes is None else self.classes(features), features)

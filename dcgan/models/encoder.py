@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dcgan.latents import Draws
@@ -17,6 +18,7 @@ class Codes(NamedTuple):
     chosen: Tensor  # int64 (M,), their places in the batch
     means: Tensor  # (M, latent_dim)
     log_variances: Tensor
+    features: Tensor  # (M, ...), what their codes were read from, before the discriminator's step; no graph
 
     def sample_into(self, latents: Tensor, draws: Draws) -> Tensor:
         """The batch's latents (N, latent_dim), with a sample of each code in its place.
@@ -25,6 +27,10 @@ class Codes(NamedTuple):
         """
         samples = self.means + (0.5 * self.log_variances).exp() * draws.normal(*self.means.shape)
         return latents.index_copy(0, self.chosen.to(latents.device), samples)
+
+    def difference(self, features: Tensor) -> Tensor:
+        """Mean square, between the images' features and those (N, ...) of the batch drawn in their places."""
+        return F.mse_loss(features[self.chosen].float(), self.features)
 
     def divergence(self) -> Tensor:
         """KL from the prior N(0, 1), in nats, mean over images (Kingma and Welling 2014, appendix B)."""
@@ -60,6 +66,7 @@ class Encoder(nn.Module):
 
     def forward(self, features: Tensor, chosen: Tensor) -> Codes:
         """Features (M, ...) of the chosen images (M,) -> codes; in float32, whatever the precision around it."""
+        features = features.float()
         with torch.autocast(features.device.type, enabled=False):
-            means, log_variances = self.body(features.float()).chunk(2, 1)
-        return Codes(chosen, means, log_variances + START)
+            means, log_variances = self.body(features).chunk(2, 1)
+        return Codes(chosen, means, log_variances + START, features)
