@@ -11,9 +11,11 @@ import os
 from pathlib import Path
 from unittest.mock import patch
 
+from torch import Tensor
+
 from dcgan import gan as gans
 from dcgan.data.module import LOADERS
-from dcgan.features import load_feature_space
+from dcgan.features import FeatureSpace, load_feature_space
 from dcgan.latents import sample_latents
 from dcgan.metrics.frechet import Moments, frechet_distance
 from dcgan.metrics.manifold import Balls, manifold
@@ -21,6 +23,18 @@ from dcgan.provenance import provenance
 from dcgan.runs import load_gan
 
 RESULTS = Path(__file__).parent / "noise.jsonl"
+
+
+def scores(images: Tensor, real: Tensor, space: FeatureSpace) -> dict[str, float]:
+    """Of uint8 images (N, C, H, W) against features (M, F) of real ones."""
+    fake = space.extract(images)
+    logits = space.logits(fake)
+    assert logits is not None
+    found = manifold(Balls.of(fake), Balls.of(real))._asdict()
+    measures = {name: float(each.double().mean()) for name, each in found.items()}
+    measures["fid"] = frechet_distance(fake, Moments.of(real))
+    measures["confident"] = float((logits.softmax(1).amax(1) >= 0.9).double().mean())
+    return {name: round(value, 3) for name, value in measures.items()}
 
 
 def main() -> None:
@@ -32,19 +46,11 @@ def main() -> None:
     gan, config, step = load_gan(arguments.run, checkpoint="last", device="cpu")
     space = load_feature_space("digits1")
     images, _ = LOADERS["mnist"](Path(arguments.root), split="test")
-    real = space.extract(images).double()
-    balls = Balls.of(real)
+    real = space.extract(images)
     for times in arguments.times:
         with patch.object(gans, "sample_latents", lambda times=times, **given: times * sample_latents(**given)):
-            fake = space.extract(gan.sample(n=len(images), seed=0)).double()
-        logits = space.logits(fake.float())
-        assert logits is not None
-        measures = {
-            name: float(each.double().mean()) for name, each in manifold(Balls.of(fake), balls)._asdict().items()
-        }
-        measures["fid"] = frechet_distance(fake, Moments.of(real))
-        measures["confident"] = float((logits.softmax(1).amax(1) >= 0.9).double().mean())
-        measures = {name: round(value, 3) for name, value in measures.items()}
+            fake = gan.sample(n=len(images), seed=0)
+        measures = scores(fake, real, space)
         print(times, measures, flush=True)
         line = {"times": times, "name": config.name, "seed": config.seed, "step": step, "measures": measures}
         with RESULTS.open("a") as file:

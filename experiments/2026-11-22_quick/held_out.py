@@ -1,0 +1,53 @@
+"""Runs judged by an extractor that nobody has looked at while choosing the recipe: 10,000 samples, the test split.
+
+    python -m dcgan.train_classifier --seed 3 --out digits_3.safetensors
+    python experiments/2026-11-22_quick/held_out.py digits_3.safetensors outputs/<run> ...
+
+Draws from each run's last checkpoint, samples of seed 0; before that, as many training images in their place. Appends
+to held_out.jsonl.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from safetensors.torch import load_file
+from wider_noise import scores
+
+from dcgan.classifier import Classifier
+from dcgan.data.module import LOADERS
+from dcgan.features import ClassifierFeatures, FeatureSpace
+from dcgan.provenance import provenance
+from dcgan.runs import load_gan
+
+RESULTS = Path(__file__).parent / "held_out.jsonl"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("runs", type=Path, nargs="+")
+    parser.add_argument("--root", default=os.environ.get("DCGAN_DATA", "data"))
+    arguments = parser.parse_args()
+    classifier = Classifier()
+    classifier.load_state_dict(load_file(arguments.weights))
+    sha256 = hashlib.sha256(arguments.weights.read_bytes()).hexdigest()
+    space = FeatureSpace(arguments.weights.stem, sha256, ClassifierFeatures(classifier), head=classifier.head)
+    train, test = (LOADERS["mnist"](Path(arguments.root), split=split)[0] for split in ("train", "test"))
+    real = space.extract(test)
+    measured = [("real images", scores(train[: len(test)], real, space))]
+    for run in arguments.runs:
+        gan, config, step = load_gan(run, checkpoint="last", device="cpu")
+        fake = gan.sample(n=len(test), seed=0)
+        measured.append((f"{config.name} seed {config.seed} step {step}", scores(fake, real, space)))
+    for what, measures in measured:
+        print(what, measures)
+        line = {"extractor": space.name, "sha256": sha256, "images": what, "measures": measures}
+        with RESULTS.open("a") as file:
+            file.write(json.dumps(line | provenance([])) + "\n")
+
+
+if __name__ == "__main__":
+    main()
