@@ -19,7 +19,7 @@ from dcgan.models import MODELS
 from dcgan.models.base import Builder, Discriminator, Generator
 from dcgan.models.conditioning import Head
 from dcgan.models.encoder import Encoder
-from dcgan.models.layers import Down, FromImages, ToImages, Up
+from dcgan.models.layers import Down, FromImages, ToImages, ToMaps, Up
 from dcgan.objective import Objective
 from dcgan.optim import OPTIMIZERS, OptimizerBuilder
 from dcgan.penalties import PENALTIES
@@ -66,6 +66,8 @@ def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
             layer.fast = config.fast_ends
         if isinstance(layer, Down | Up):
             layer.fast = config.fast_gradients
+        if isinstance(layer, ToMaps):
+            layer.channels_last = config.channels_last
     return networks
 
 

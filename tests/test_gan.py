@@ -428,6 +428,22 @@ def test_channels_last_computes_the_same_function() -> None:
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("on", [False, True])
+@pytest.mark.parametrize("words", [["model=dcgan"], ["model=resnet"], ["model.conditional=true"]], ids=" ".join)
+def test_a_generators_maps_are_all_in_one_layout(words: list[str], on: bool) -> None:
+    gan = build_gan(config(*words, "model.width=8", "model.generator.norm=batch", f"channels_last={on}"))
+    layouts = set()
+
+    def note(layer: nn.Module, given: tuple[Tensor, ...]) -> None:
+        if given[0].dim() == 4 and given[0].shape[1] > 1:  # one channel is in both layouts
+            layouts.add(given[0].is_contiguous(memory_format=torch.channels_last))
+
+    for layer in gan.generator.modules():
+        layer.register_forward_pre_hook(note)
+    gan.generator(torch.randn(8, gan.generator.latent_dim), torch.arange(8))
+    assert layouts == {on}
+
+
 def test_clipped_weights_stay_within_their_bound(tmp_path: Path) -> None:
     def largest(weight_clip: float | None) -> float:
         gan = make_gan(Recorder(), loss=Wasserstein(), weight_clip=weight_clip)

@@ -172,7 +172,7 @@ def test_dcgan_is_built_as_described() -> None:
     generator, discriminator = build_networks(check(composed("model=dcgan"), TrainConfig))
     kinds = [type(layer).__name__ for layer in generator.body]
     assert kinds == [
-        *("Linear", "BatchNorm1d", "ReLU", "Unflatten"),
+        *("Linear", "BatchNorm1d", "ReLU", "ToMaps"),
         *("Up", "BatchNorm2d", "ReLU", "ToImages", "Tanh"),
     ]
     kinds = [type(layer).__name__ for layer in discriminator.body]

@@ -6,7 +6,17 @@ from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KERNEL, Down, Flatten, FromImages, MinibatchStddev, default_depth, initialise, upsample
+from dcgan.models.layers import (
+    KERNEL,
+    Down,
+    Flatten,
+    FromImages,
+    MinibatchStddev,
+    ToMaps,
+    default_depth,
+    initialise,
+    upsample,
+)
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -44,7 +54,7 @@ class DCGANGenerator(Generator):
             self.body.append(nn.ReLU(inplace=True))
             inputs = dense_units
         units = widths[0] * base**2
-        to_map = nn.Unflatten(1, (widths[0], base, base))
+        to_map = ToMaps(widths[0], base, base)
         self.body.append(nn.Linear(inputs, units, bias=bias))
         if classes:  # a gain for each channel, not for each of 50 times as many units
             self.body.extend([to_map, *norm(norm_kind, widths[0], num_classes=classes), nn.ReLU(inplace=True)])

@@ -164,6 +164,20 @@ def dense(layer: nn.Linear, maps: Tensor) -> Tensor:
     return F.linear(maps.permute(0, 2, 3, 1).flatten(1), weight, layer.bias)
 
 
+class ToMaps(nn.Unflatten):
+    """In the layout of the convolutions that follow, each of which would else copy the maps to it, and so backward."""
+
+    channels_last = False
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        super().__init__(1, (channels, height, width))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, channels * height * width) -> (N, channels, height, width)."""
+        maps: Tensor = super().forward(features)
+        return maps.contiguous(memory_format=torch.channels_last) if self.channels_last else maps
+
+
 class MinibatchStddev(nn.Module):
     """One more channel: how far the features spread over the batch, on average (Karras et al. 2018, section 3).
 

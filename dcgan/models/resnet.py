@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, default_depth, initialise, upsample
+from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, ToMaps, default_depth, initialise, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -82,7 +82,7 @@ class ResNetGenerator(Generator):
         self.labelled = LabelledLatents(num_classes) if conditioning == "concat" else None
         self.stem = nn.Sequential(
             nn.Linear(latent_dim + (EMBEDDING_DIM if self.labelled else 0), width * base**2),
-            nn.Unflatten(1, (width, base, base)),
+            ToMaps(width, base, base),
         )
         self.blocks = nn.ModuleList(
             UpBlock(width, norm_kind=norm_kind, upsample_kind=upsample_kind, num_classes=classes) for _ in range(depth)
