@@ -49,9 +49,8 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
     """The loop of the tutorials: float32, default layout, a DataLoader over torchvision's MNIST and its transforms."""
-    gan = build.build_gan(replace(config, fast_ends=False, fast_gradients=False))
-    generator = gan.generator.to(memory_format=torch.contiguous_format)
-    discriminator = gan.discriminator.to(memory_format=torch.contiguous_format)
+    gan = build.build_gan(replace(config, channels_last=False, fast_ends=False, fast_gradients=False))
+    generator, discriminator = gan.generator, gan.discriminator
     g_optimizer, d_optimizer = (
         torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)
     )
