@@ -3,8 +3,8 @@
     python -m dcgan.train_classifier --seed 3 --out digits_3.safetensors
     python experiments/2026-11-22_quick/held_out.py digits_3.safetensors outputs/<run> ...
 
-Draws from each run's last checkpoint, samples of seed 0; before that, as many training images in their place. Appends
-to held_out.jsonl.
+Draws from each run's best checkpoint, as evaluate does, samples of seed 0; as many training images are scored before.
+Appends to held_out.jsonl.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
     real = space.extract(test)
     measured = [("real images", scores(train[: len(test)], real, space))]
     for run in arguments.runs:
-        gan, config, step = load_gan(run, checkpoint="last", device="cpu")
+        gan, config, step = load_gan(run, checkpoint="best", device="cpu")
         fake = gan.sample(n=len(test), seed=0)
         measured.append((f"{config.name} seed {config.seed} step {step}", scores(fake, real, space)))
     for what, measures in measured:
