@@ -37,14 +37,15 @@ def main() -> None:
     space = FeatureSpace(arguments.weights.stem, sha256, ClassifierFeatures(classifier), head=classifier.head)
     train, test = (LOADERS["mnist"](Path(arguments.root), split=split)[0] for split in ("train", "test"))
     real = space.extract(test)
-    measured = [("real images", scores(train[: len(test)], real, space))]
+    measured = [({"images": "real"}, scores(train[: len(test)], real, space))]
     for run in arguments.runs:
         gan, config, step = load_gan(run, checkpoint="best", device="cpu")
-        fake = gan.sample(n=len(test), seed=0)
-        measured.append((f"{config.name} seed {config.seed} step {step}", scores(fake, real, space)))
+        commit = json.loads((run / "provenance.jsonl").read_text())["git_commit"]
+        what = {"images": config.name, "seed": config.seed, "step": step, "commit_of_run": commit}
+        measured.append((what, scores(gan.sample(n=len(test), seed=0), real, space)))
     for what, measures in measured:
         print(what, measures)
-        line = {"extractor": space.name, "sha256": sha256, "images": what, "measures": measures}
+        line = {"extractor": space.name, "sha256": sha256, **what, "measures": measures}
         with RESULTS.open("a") as file:
             file.write(json.dumps(line | provenance([])) + "\n")
 
