@@ -2,15 +2,18 @@
 
     python experiments/speed/bench_table.py --last 18
 
-A line a session, then one for each processor, width and precision; intervals are bootstrapped over rounds.
+A line a session, its intervals bootstrapped over rounds; then one for each processor, width and precision, bootstrapped
+over sessions and the rounds of each: a process keeps its layout of memory, and with it its speed, as long as it lives.
 """
 
 import argparse
 import json
 import random
+import statistics
+from itertools import chain
 from typing import Any
 
-from bench import RESULTS, ratio
+from bench import RESULTS
 
 
 def shown(found: dict[str, float], digits: int) -> str:
@@ -24,7 +27,15 @@ def setting(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def together(lines: list[dict[str, Any]], slow: str, fast: str) -> dict[str, float]:
-    return ratio(*([seconds for line in lines for seconds in line["seconds"][name]] for name in (slow, fast)))
+    """The median of all rounds' ratios, and its 95 % interval."""
+    sessions = [[a / b for a, b in zip(line["seconds"][slow], line["seconds"][fast], strict=True)] for line in lines]
+    medians = sorted(
+        statistics.median(
+            ratio for each in random.choices(sessions, k=len(sessions)) for ratio in random.choices(each, k=len(each))
+        )
+        for _ in range(2000)
+    )
+    return {"median": statistics.median(chain(*sessions)), "low": medians[50], "high": medians[1949]}
 
 
 def main() -> None:
