@@ -222,6 +222,7 @@ def test_an_encoder_is_given_images_with_their_own_labels(monkeypatch: pytest.Mo
     assert codes.chosen.tolist() == classes.tolist() == [1, 3, 5, 7]
     assert torch.equal(images, real[1::2])
     assert not codes.means.isclose(codes.means[0]).all()
+    assert not codes.features.requires_grad
 
 
 def test_an_encoder_moves_with_the_generator_and_teaches_the_discriminator_nothing(tmp_path: Path) -> None:

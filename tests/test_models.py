@@ -322,6 +322,7 @@ def test_the_verdict_is_made_of_the_features(name: str) -> None:
     assert torch.equal(head(features, LABELS).logits, verdict.logits)
     assert verdict.features is not None
     assert torch.equal(verdict.features, features)
+    assert verdict.features.requires_grad
 
 
 def test_codes_are_normal_distributions_around_what_the_features_say() -> None:

@@ -27,13 +27,14 @@ class Mean(Discriminator):
         self.seen: list[Tensor] = []
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        return images.mean((1, 2, 3))[:, None] * self.gain
+        features = images.mean((1, 2, 3))[:, None] * self.gain
+        return features if labels is None else features + labels[:, None]
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         self.seen.append(images.detach())
         logits = images.mean((1, 2, 3)) * self.gain
         classes = logits[:, None] * torch.tensor([1.0, 0.0, 0.0]) if self.classes else None
-        return Verdict(logits, classes, self.features(images))
+        return Verdict(logits, classes, self.features(images, labels))
 
 
 def turn(seed: int = 0, **more: object) -> dict[str, object]:
@@ -146,11 +147,12 @@ def test_what_is_drawn_again_is_compared_with_its_own_image() -> None:
     assert terms["reconstruction"].item() == pytest.approx((5**2 + 9**2 + 19**2) / 3)  # features: -2, -4, -8
 
 
-def test_what_is_drawn_again_is_compared_without_augmentation() -> None:
-    codes = Codes(torch.arange(6), torch.zeros(6, 4), torch.zeros(6, 4), features=torch.zeros(6, 1))
+def test_what_is_drawn_again_is_compared_under_its_label_without_augmentation() -> None:
+    codes = Codes(torch.arange(6), torch.zeros(6, 4), torch.zeros(6, 4), features=LABELS[:, None].float())
     noisy = Objective(Hinge(), augment=InstanceNoise(std=1.0, decay_steps=10), reconstruction=1.0)
     for step in (0, 10):  # at its strongest, and faded
-        assert of_generator(noisy, codes=codes, step=step).terms["reconstruction"].item() == pytest.approx(0.25)
+        terms = of_generator(noisy, codes=codes, labels=LABELS, step=step).terms
+        assert terms["reconstruction"].item() == pytest.approx(0.25)
 
 
 def test_flipped_labels_exchange_pairs() -> None:
