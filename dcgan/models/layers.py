@@ -165,7 +165,7 @@ def dense(layer: nn.Linear, maps: Tensor) -> Tensor:
 
 
 class ToMaps(nn.Unflatten):
-    """In the layout of the convolutions that follow, each of which would else copy the maps to it, and so backward."""
+    """Maps in the layout of the convolutions that follow, each of which would else copy them, forward and backward."""
 
     channels_last = False
 

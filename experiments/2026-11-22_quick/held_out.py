@@ -11,6 +11,7 @@ import argparse
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 from safetensors.torch import load_file
@@ -47,7 +48,7 @@ def main() -> None:
         print(what, measures)
         line = {"extractor": space.name, "sha256": sha256, **what, "measures": measures}
         with RESULTS.open("a") as file:
-            file.write(json.dumps(line | provenance([])) + "\n")
+            file.write(json.dumps(line | provenance([]) | {"command": ["python", *sys.argv]}) + "\n")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ Draws from the run's last checkpoint, samples of seed 0. Appends to noise.jsonl.
 import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -54,7 +55,7 @@ def main() -> None:
         print(times, measures, flush=True)
         line = {"times": times, "name": config.name, "seed": config.seed, "step": step, "measures": measures}
         with RESULTS.open("a") as file:
-            file.write(json.dumps(line | provenance([])) + "\n")
+            file.write(json.dumps(line | provenance([]) | {"command": ["python", *sys.argv]}) + "\n")
 
 
 if __name__ == "__main__":

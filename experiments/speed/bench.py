@@ -162,11 +162,16 @@ def build_run(words: list[str], *, root: str, folder: Path) -> runs.Run:
         return runs.build_run(check(compose("train", [*words, *fixed]), TrainConfig), folder)
 
 
-def ratio(slow: list[float], fast: list[float]) -> dict[str, float]:
-    """Median of the rounds' ratios, and the 95 % interval of that median by bootstrap."""
-    ratios = [a / b for a, b in zip(slow, fast, strict=True)]
-    medians = sorted(statistics.median(random.choices(ratios, k=len(ratios))) for _ in range(2000))
-    return {"median": statistics.median(ratios), "low": medians[50], "high": medians[1949]}
+def ratio(*sessions: tuple[list[float], list[float]]) -> dict[str, float]:
+    """Median of all rounds' slow / fast, and its 95 % interval: bootstrap over sessions and the rounds of each."""
+    ratios = [[a / b for a, b in zip(slow, fast, strict=True)] for slow, fast in sessions]
+    medians = sorted(
+        statistics.median(
+            r for each in random.choices(ratios, k=len(ratios)) for r in random.choices(each, k=len(each))
+        )
+        for _ in range(2000)
+    )
+    return {"median": statistics.median(itertools.chain(*ratios)), "low": medians[50], "high": medians[1949]}
 
 
 def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
@@ -202,8 +207,8 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> 
         "rounds": rounds,
         "steps_per_round": steps,
         "images_per_second": {name: round(images / statistics.median(s)) for name, s in by_name.items()},
-        "speed_over_plain": ratio(by_name["plain"], by_name["dcgan.train"]),
-        "time_over_bare": ratio(by_name["dcgan.train"], by_name["bare"]),
+        "speed_over_plain": ratio((by_name["plain"], by_name["dcgan.train"])),
+        "time_over_bare": ratio((by_name["dcgan.train"], by_name["bare"])),
         "seconds": {name: [round(value, 4) for value in s] for name, s in by_name.items()},
         "copy_microseconds": turns.copy_microseconds[1:],
     }

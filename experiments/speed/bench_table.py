@@ -1,6 +1,6 @@
 """The last lines of results.jsonl as a table, and all their rounds together, for README.md.
 
-    python experiments/speed/bench_table.py --last 18
+    python experiments/speed/bench_table.py --last 28
 
 A line a session, its intervals bootstrapped over rounds; then one for each processor, width and precision, bootstrapped
 over sessions and the rounds of each: a process keeps its layout of memory, and with it its speed, as long as it lives.
@@ -9,11 +9,9 @@ over sessions and the rounds of each: a process keeps its layout of memory, and 
 import argparse
 import json
 import random
-import statistics
-from itertools import chain
 from typing import Any
 
-from bench import RESULTS
+from bench import RESULTS, ratio
 
 
 def shown(found: dict[str, float], digits: int) -> str:
@@ -27,15 +25,7 @@ def setting(line: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def together(lines: list[dict[str, Any]], slow: str, fast: str) -> dict[str, float]:
-    """The median of all rounds' ratios, and its 95 % interval."""
-    sessions = [[a / b for a, b in zip(line["seconds"][slow], line["seconds"][fast], strict=True)] for line in lines]
-    medians = sorted(
-        statistics.median(
-            ratio for each in random.choices(sessions, k=len(sessions)) for ratio in random.choices(each, k=len(each))
-        )
-        for _ in range(2000)
-    )
-    return {"median": statistics.median(chain(*sessions)), "low": medians[50], "high": medians[1949]}
+    return ratio(*((line["seconds"][slow], line["seconds"][fast]) for line in lines))
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def measure(width: int, precision: str, root: str) -> dict[str, object]:
         "precision": precision,
         "seconds_to_compile": round(first["compiled"], 1),
         "milliseconds": {name: round(1000 * statistics.median(t[1:]) / STEPS, 1) for name, t in times.items()},
-        "speed_of_compiled": ratio(times["stock"][1:], times["compiled"][1:]),
+        "speed_of_compiled": ratio((times["stock"][1:], times["compiled"][1:])),
     }
 
 
