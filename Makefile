@@ -20,8 +20,8 @@ install: .venv/installed  ## create .venv with the pinned versions
 train: install  ## train on MNIST for a few minutes (ARGS='seed=1 ...' is passed on)
 	$(BIN)/python -m dcgan.train experiment=quick $(ARGS)
 
-test: install  ## the fast test suite
-	$(BIN)/python -m pytest $(ARGS)
+test: install  ## the test suite
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: install  ## what CI checks: lint, format, types
 	$(BIN)/ruff check .

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from dcgan.cli import Launch, cli
+from dcgan.config.catalogue import CATALOGUE
 from dcgan.config.check import check
-from dcgan.config.folders import folder_name
+from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
-from dcgan.table import compare, describe
+from dcgan.reports.table import compare, describe
+from dcgan.shell.cli import Launch, cli
+from dcgan.shell.folders import folder_name
 
 if TYPE_CHECKING:
-    from dcgan.scoring import Samples
+    from dcgan.reports.scoring import Samples
 
 
 def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
@@ -26,7 +28,7 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
     Raises:
         ValueError, OSError: one line on what is wrong; nothing is written.
     """
-    from dcgan import scoring
+    from dcgan.reports import scoring
 
     if config.samples is not None:
         path = Path(config.samples)
@@ -40,8 +42,8 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
 
 def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: str) -> list[dict[str, Any]]:
     from dcgan.metrics.protocol import append_record
-    from dcgan.page import write_page
-    from dcgan.scoring import score
+    from dcgan.reports.page import write_page
+    from dcgan.reports.scoring import score
 
     if out.exists() and not (out.is_dir() and os.access(out, os.W_OK)):
         raise FileExistsError(f"out={out}: is no folder that can be written to; choose another")
@@ -96,11 +98,13 @@ def _evaluate_all(folders: Sequence[Path], config: EvaluateConfig) -> bool:
 
 def main(config: DictConfig, launch: Launch) -> Any:
     """Evaluate what the command line names, and print it."""
-    typed = check(config, EvaluateConfig)
+    typed = check(config, EvaluateConfig, typed=launch.overrides)
     if (typed.run is None) == (typed.samples is None):
         raise ValueError("run=, samples=: name one of them, a run folder or a file or folder of images")
     if typed.metrics is not None and typed.metrics.name == "none":
         raise ValueError("metrics=none: nothing to evaluate with; take digits, fashion, stacked or inception")
+    if typed.data.name is not None:
+        lookup(CATALOGUE, typed.data.name, key="data.name")
     if typed.run is not None and typed.data.name is not None:
         raise ValueError(f"data.name={typed.data.name}: a run knows its data set; leave it null")
     for word in launch.overrides:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig
 
-from dcgan.cli import Launch, cli
 from dcgan.config.check import check
 from dcgan.config.schema import GenerateConfig
+from dcgan.shell.cli import Launch, cli
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,16 +25,16 @@ def generate(config: GenerateConfig) -> Path:
         ValueError, FileNotFoundError: one line on what is wrong; nothing is written.
         FileExistsError: ``out`` exists and ``overwrite`` is false.
     """
-    from dcgan import runs
+    from dcgan.runs.load import load_generator
 
     out = Path(config.out) if config.out else _default_out(config)
     if out.exists():
         _refuse_to_replace(out, config)
-    gan, _, _ = runs.load_gan(Path(config.run), checkpoint=config.checkpoint, device=config.device)
-    labels = _labels(config, num_classes=gan.generator.num_classes)
-    images = gan.sample(n=config.n, seed=config.seed, labels=labels)
+    generator = load_generator(config.run, checkpoint=config.checkpoint, device=config.device)
+    labels = _labels(config, num_classes=generator.num_classes)
+    images = generator.sample(n=config.n, seed=config.seed, labels=labels)
     out.parent.mkdir(parents=True, exist_ok=True)
-    rows = gan.generator.num_classes if config.label is None else 0
+    rows = generator.num_classes if config.label is None else 0
     _write(images, labels, out, form=config.format, rows=rows)
     return out
 
@@ -43,7 +43,7 @@ def _labels(config: GenerateConfig, *, num_classes: int) -> "Tensor | None":
     """Of each image; None for a generator that takes none."""
     import torch
 
-    from dcgan.gan import class_of_samples
+    from dcgan.models.base import class_of_samples
 
     if config.label is None:
         return class_of_samples(config.n, num_classes=num_classes)
@@ -75,7 +75,7 @@ def _write(images: "Tensor", labels: "Tensor | None", out: Path, *, form: str, r
     """Write beside ``out`` first: an interrupted command leaves no half of it."""
     import numpy as np
 
-    from dcgan.images import grid, save_png
+    from dcgan.data.images import grid, save_png
 
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
         temporary = Path(folder) / f"images{SUFFIXES[form]}"
@@ -95,7 +95,7 @@ def _write(images: "Tensor", labels: "Tensor | None", out: Path, *, form: str, r
 
 def main(config: DictConfig, launch: Launch) -> Path:
     """Generate what the command line names, and say where it is."""
-    out = generate(check(config, GenerateConfig))
+    out = generate(check(config, GenerateConfig, typed=launch.overrides))
     print(out)
     return out
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
-from dcgan.cli import Launch, cli
 from dcgan.config.check import check
-from dcgan.config.folders import resumed
 from dcgan.config.schema import TrainConfig
+from dcgan.shell.cli import Launch, cli
+from dcgan.shell.resume import resumed
 
 if TYPE_CHECKING:
-    from dcgan.runs import Run
+    from dcgan.runs.run import Run
 
 
 def train(
@@ -29,7 +29,9 @@ def train(
         ValueError, FileNotFoundError: before anything is written, one line on what is wrong.
         SystemExit: somebody asked it to stop; it is saved.
     """
-    from dcgan import runs  # torch loads here: --help, and what the configuration alone shows wrong, answer without it
+    from dcgan.runs import (
+        run as runs,  # torch loads here: --help, and what the configuration alone shows wrong, answer without it
+    )
 
     run = runs.build_run(config, runs.shared_folder(folder))
     if in_sweep and run.trainer.world_size > 1:
@@ -79,7 +81,7 @@ def summary(run: "Run", results: dict[str, float]) -> str:
     if evaluation is not None and evaluation.latest is not None:
         best = f"best {evaluation.best:.2f} at step {evaluation.best_step}"
         lines.append(f"  FID      {evaluation.latest:.2f} ({evaluation.name}; {best})")
-    lines.append(f"  samples  {run.samples.path}")
+    lines.append(f"  samples  {run.grids.path}")
     return "\n".join([*lines, _next_steps(run)]).rstrip()
 
 
@@ -95,11 +97,11 @@ def _next_steps(run: "Run") -> str:
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     if config.resume is not None:
-        folder = Path(config.resume)
+        folder = Path(config.resume).expanduser()
         typed = check(resumed(config, launch.overrides), TrainConfig)
         typed.resume = str(folder)
     else:
-        typed = check(config, TrainConfig)
+        typed = check(config, TrainConfig, typed=launch.overrides)
         folder = launch.folder(typed.name)
     return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
 

@@ -9,11 +9,12 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from dcgan import evaluate, generate, train
-from dcgan.cli import SweepSummary, cli
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.sources import prepare
-from dcgan.features import FeatureSpace, load_feature_space
+from dcgan.features.spaces import FeatureSpace, load_feature_space
+from dcgan.shell.cli import cli, for_hydra
+from dcgan.shell.sweep import SweepSummary
 
 ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main}
 # The smallest run that still does everything.
@@ -78,11 +79,12 @@ def command(
 
 def composed(*words: str, entry: str = "train") -> Any:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose(entry, list(words))
+        return compose(entry, for_hydra(words, entry))
 
 
 def config(*words: str, root: Path | str = "data") -> TrainConfig:
-    return check(composed(*TINY, f"data.root={root}", *words), TrainConfig)
+    words = (*TINY, f"data.root={root}", *words)
+    return check(composed(*words), TrainConfig, typed=words)
 
 
 def companions(word: str) -> list[str]:

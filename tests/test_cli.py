@@ -17,10 +17,12 @@ import torch
 import yaml
 from conftest import TINY, Result, companions, config, options, printed_run
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
-from dcgan.build import build_gan
-from dcgan.data.module import LOADERS, load_mnist
-from dcgan.gan import GAN
+from dcgan.data.readers import READERS, read, read_idx_files
+from dcgan.training.build import build_gan
+from dcgan.training.gan import GAN
 
 Command = Callable[..., Result]
 SHORT = [*TINY, "samples.every=4", "checkpoints.every=4"]
@@ -132,8 +134,7 @@ AXES = [
         for group in ("loss", "penalty", "augment", "model", "optimizer")
         for name in options(group)
     ),
-    *([f"model={name}", "encoder=vae_gan"] for name in options("model")),
-    [CONDITIONAL, "encoder=vae_gan", "d_steps=2", "trainer.precision=bf16-mixed"],
+    [CONDITIONAL, "d_steps=2", "trainer.precision=bf16-mixed"],
     ["loss.label_smoothing=0.1"],
     ["loss.label_flipping=0.2"],
     ["loss=wasserstein", "loss.weight_clip=0.01"],
@@ -164,8 +165,7 @@ def test_every_option_takes_two_steps_and_moves_both_networks(
     run = train(command, "trainer.max_steps=2", "checkpoints.every=1", "checkpoints.keep=true", "metrics=none", *words)
     one, two = (state(run, checkpoint)["state_dict"] for checkpoint in ("step_000001", "last"))
     assert all(tensor.isfinite().all() for tensor in two.values())
-    encoder = {"encoder"} if "encoder=vae_gan" in words else set()
-    assert moved(one, two) == {"generator", "discriminator", "ema"} | encoder
+    assert moved(one, two) == {"generator", "discriminator", "ema"}
 
 
 def moved(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> set[str]:
@@ -181,8 +181,7 @@ def test_every_recipe_takes_two_steps(command: Command, workdir: Path, name: str
     run = train(command, f"experiment={name}", *words, *SCORED)
     one, two = (state(run, checkpoint)["state_dict"] for checkpoint in ("step_000001", "last"))
     assert all(tensor.isfinite().all() for tensor in two.values())
-    encoder = {"encoder"} & {key.split(".")[0] for key in one}
-    assert moved(one, two) == {"generator", "discriminator", "ema"} | encoder
+    assert moved(one, two) == {"generator", "discriminator", "ema"}
 
 
 def test_a_sweep_over_options_with_different_keys_composes(command: Command, workdir: Path) -> None:
@@ -217,7 +216,7 @@ def test_a_conditional_run_is_sampled_by_label_and_scored_with_its_labels(
         trained_on.append(labels)
         raise ValueError("far enough")
 
-    monkeypatch.setattr("dcgan.scoring.accuracy_score", score)
+    monkeypatch.setattr("dcgan.reports.scoring.accuracy_score", score)
     scored = command("evaluate", f"run={run}", "num_samples=200", "cas=true", "checkpoint=last")
     assert scored.err == "error: far enough\n"
     assert trained_on[0].tolist() == [*range(10)] * 20
@@ -233,15 +232,59 @@ def test_what_is_no_run_or_checkpoint(command: Command, workdir: Path) -> None:
     assert command("generate", "run=nowhere").err == "error: run=nowhere: no run folder with checkpoints\n"
     run = train(command, *SCORED, "trainer.max_steps=4")
     assert command("evaluate", f"run={run}", "checkpoint=7").err == f"error: checkpoint=7: {run} has best, last\n"
-    path = run / "checkpoints" / "last.ckpt"
-    content = state(run)
-    content["config"]["model"]["width"] = 5
-    torch.save(content, path)
+    path = run / "checkpoints" / "last.generator.safetensors"
+    with safe_open(path, "pt") as file:
+        recipe = json.loads(file.metadata()["recipe"])
+    recipe["config"]["model"]["width"] = 5
+    save_file(load_file(path), path, metadata={"recipe": json.dumps(recipe)})
     for entry in ("generate", "evaluate"):
         refused = command(entry, f"run={run}", "checkpoint=last")
         assert refused.err == f"error: {path}: its weights do not fit its configuration\n"
     path.write_bytes(b"half")
-    assert f"{path} is not a readable checkpoint" in command("generate", f"run={run}", "checkpoint=last").err
+    assert f"{path} is not a readable generator" in command("generate", f"run={run}", "checkpoint=last").err
+
+
+def test_a_run_of_another_version_is_refused_in_one_line_that_says_which(command: Command, workdir: Path) -> None:
+    run = train(command, "metrics=none", "trainer.max_steps=2")
+    path = run / "checkpoints" / "last.generator.safetensors"
+    with safe_open(path, "pt") as file:
+        recipe = json.loads(file.metadata()["recipe"])
+    recipe["version"], recipe["config"]["encoder"] = "0.1.7", {"name": "none"}
+    save_file(load_file(path), path, metadata={"recipe": json.dumps(recipe)})
+    for entry in ("generate", "evaluate"):
+        *_, line = command(entry, f"run={run}", "checkpoint=last").err.splitlines()
+        assert line.startswith(f"error: {run}: was made by dcgan 0.1.7 (commit ")
+        assert line.endswith("which this one, 0.2.0, does not read (encoder: no such key; --help lists them)")
+    path.unlink()  # as before there were generators beside checkpoints
+    *_, line = command("generate", f"run={run}", "checkpoint=last").err.splitlines()
+    assert line.startswith(f"error: {run}: was made by a dcgan before 0.2.0 (commit ")
+    config = run / "config.yaml"
+    config.write_text(config.read_text() + "channels_last: true\n")
+    (run / "provenance.jsonl").write_text("{}\n")
+    line = command("train", f"resume={run}").err
+    assert line.startswith(
+        f"error: {run}: was made by a dcgan before 0.2.0, which this one, 0.2.0, does not read (channels_l"
+    )
+
+
+def test_what_draws_is_small_and_needs_no_more_than_torch(command: Command, workdir: Path) -> None:
+    run = train(command, "metrics=none", "trainer.max_steps=2", "checkpoints.keep=true", "checkpoints.every=1")
+    kept = {path.stem for path in (run / "checkpoints").glob("*.ckpt")}
+    there = {path.name.removesuffix(".generator.safetensors") for path in run.rglob("*.generator.safetensors")}
+    assert there == kept == {"last", "step_000001", "step_000002"}
+    code = f"""
+import sys
+from dcgan import load_generator
+generator = load_generator({str(run)!r}, checkpoint="last")
+images = generator.sample(n=3, seed=1)
+assert (images.shape, str(images.dtype)) == ((3, 1, 28, 28), "torch.uint8"), images
+from dcgan.generate import generate
+from dcgan.config.schema import GenerateConfig
+generate(GenerateConfig({str(run)!r}, "last", 4, 0, None, "grid", None, False, "cpu"))
+heavy = {{name.split(".")[0] for name in sys.modules}} & {{"lightning", "torchmetrics", "torchvision"}}
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_run_folder_tells_what_ran(command: Command, workdir: Path) -> None:
@@ -254,6 +297,42 @@ def test_the_run_folder_tells_what_ran(command: Command, workdir: Path) -> None:
     provenance = json.loads((run / "provenance.jsonl").read_text())
     assert "optimizer.lr=1e-3" in provenance["command"]
     assert provenance["packages"]["torch"] == torch.__version__.split("+")[0]
+
+
+def test_hydras_own_word_for_the_folder_is_heard(command: Command, workdir: Path) -> None:
+    assert train(command, "hydra.run.dir=mine/here", "trainer.max_steps=1", "metrics=none") == Path("mine/here")
+    refused = command("train", *SHORT, "hydra.run.dir=mine/here", "metrics=none")
+    assert refused.err == "error: mine/here: is not empty; choose another folder, or resume=mine/here\n"
+    assert json.loads(Path("mine/here/status.json").read_text())["state"] == "finished"
+    assert command("train", *SHORT, "hydra.run.dir=theirs", "seed=-1").code == 1
+    assert not Path("theirs").exists()  # Hydra made it; nothing of ours was in it
+    words = ["seed=1,2", "hydra.sweep.dir=swept", "hydra.sweep.subdir=s${seed}", "trainer.max_steps=1"]
+    swept = command("train", "-m", *SHORT, "metrics=none", *words)
+    assert swept.code == 0, swept.err
+    assert {path.parent.name for path in Path("swept").glob("*/status.json")} == {"s1", "s2"}
+
+
+def test_a_home_folder_is_understood_in_every_path(
+    command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(workdir / "home"))
+    (workdir / "home").mkdir()
+    (workdir / "home" / "data").symlink_to(mnist_root)
+    monkeypatch.setenv("DCGAN_DATA", "")  # as if unset
+    run = train(command, "data.root=~/data", "hydra.run.dir=~/run", "trainer.max_steps=2", "metrics=none")
+    assert run == workdir / "home" / "run"
+    assert command("train", "resume=~/run", "trainer.max_steps=3").code == 0
+    drawn = command("generate", "run=~/run", "n=4", "out=~/four.npz", "format=npz")
+    assert drawn.out.strip() == str(workdir / "home" / "four.npz")
+    scored = command("evaluate", "samples=~/four.npz", "out=~/scores", "data.root=~/data", "num_samples=10")
+    assert "samples=" + str(workdir / "home" / "four.npz") in scored.err  # too few, and where
+    assert command("evaluate", "run=~/run", "out=~/scores", "num_samples=20").code == 0
+    assert (workdir / "home" / "scores" / "metrics.jsonl").is_file()
+    assert not list(workdir.rglob("~"))
+    assert (
+        command("train", *SHORT, "data.root=").err
+        == "error: data.root=: must be a path; leave it out for the default\n"
+    )
 
 
 def test_what_users_type_trains_on_the_cpu_with_one_warning(command: Command, workdir: Path) -> None:
@@ -333,7 +412,7 @@ def test_a_job_that_fails_in_training_is_one_row(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("the machine is on fire")
 
-    monkeypatch.setattr(GAN, "update_generator", fail)
+    monkeypatch.setattr(GAN, "_update", fail)
     result = command("train", "-m", *SHORT, "metrics=none", "seed=0,1")
     assert result.code == 1
     (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
@@ -358,11 +437,11 @@ def test_training_never_asks_for_the_test_split(
 ) -> None:
     asked = []
 
-    def load(root: Path, *, split: str) -> Any:
+    def load(name: str, root: Path, *, split: str) -> Any:
         asked.append(split)
-        return load_mnist(root, split=split)
+        return read_idx_files(name, root, split=split)
 
-    monkeypatch.setitem(LOADERS, "mnist", load)
+    monkeypatch.setitem(READERS, "idx", load)
     run = train(command, *SCORED, "trainer.max_steps=4")
     assert set(asked) == {"train"}
     command("evaluate", f"run={run}", "num_samples=60")
@@ -373,7 +452,7 @@ def test_inception_without_weights_is_refused_before_anything_starts(
     command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setattr(torch.hub, "_hub_dir", str(tmp_path_factory.mktemp("hub")))
-    monkeypatch.setattr("dcgan.features.URL_INCEPTION_V3", "http://127.0.0.1:9/weights-6726825d.pth")
+    monkeypatch.setattr("dcgan.features.spaces.URL_INCEPTION_V3", "http://127.0.0.1:9/weights-6726825d.pth")
     refused = command("train", *SHORT, "metrics=inception")
     assert refused.code == 1
     (line,) = refused.err.splitlines()
@@ -397,8 +476,8 @@ def test_evaluate_says_which_keys_are_its_own(command: Command, workdir: Path) -
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
     command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, labels = load_mnist(mnist_root, split="train")
-    monkeypatch.setitem(LOADERS, "mnist", lambda _, **__: (images[:60], labels[:60]))  # 3 steps of 16 an epoch
+    images, labels = read("mnist", mnist_root, split="train")
+    monkeypatch.setitem(READERS, "idx", lambda *_, **__: (images[:60], labels[:60]))  # 3 steps of 16 an epoch
     straight = train(command, *SCORED, "name=straight", "trainer.max_steps=9")
     for first in (2, 3):  # in the middle, and at the end of an epoch
         run = train(command, *SCORED, f"name=cut{first}", f"trainer.max_steps={first}")
@@ -415,7 +494,6 @@ def test_everything_random_resumes_exactly(command: Command, workdir: Path) -> N
     words = [
         *("d_steps=2", "loss.label_flipping=0.3", "penalty=dragan", "penalty.every=2", "augment=diffaugment"),
         *("model.discriminator.dropout=0.4", "model.discriminator.norm=spectral", "model.conditional=true"),
-        "encoder=vae_gan",
         *("optimizer.schedule=cosine", "optimizer.warmup=2", "metrics=none", "trainer.max_steps=6"),
     ]
     straight = train(command, "name=straight", *words)
@@ -436,8 +514,8 @@ def test_a_run_whose_rate_falls_to_zero_is_not_made_longer(command: Command, wor
 def test_epochs_are_counted_on_over_a_resume(
     command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, labels = load_mnist(mnist_root, split="train")
-    monkeypatch.setitem(LOADERS, "mnist", lambda _, **__: (images[:60], labels[:60]))  # 3 steps of 16 an epoch
+    images, labels = read("mnist", mnist_root, split="train")
+    monkeypatch.setitem(READERS, "idx", lambda *_, **__: (images[:60], labels[:60]))  # 3 steps of 16 an epoch
     run = train(command, "metrics=none", "trainer.max_steps=5")
     resumed = command("train", f"resume={run}", "trainer.max_steps=-1", "trainer.max_epochs=4")
     assert resumed.code == 0, resumed.err
@@ -552,7 +630,7 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     words = [
         *("model.conditional=true", "model.discriminator.norm=spectral", "model.norm=layer", "loss=relativistic"),
         *("penalty=wgan_gp", "augment=diffaugment", "optimizer.clip=1", "trainer.precision=32-true"),
-        *("metrics=none", "trainer.max_steps=3", "d_steps=2", "seed=4", "ema.half_life=1", "encoder=vae_gan"),
+        *("metrics=none", "trainer.max_steps=3", "d_steps=2", "seed=4", "ema.half_life=1"),
     ]
     one = train(command, *words, "data.batch_size=16", "name=one")
     process = spawn(
@@ -573,7 +651,7 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     start = build_gan(config(*words)).state_dict()
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)
-    assert moved(start, alone) == {"generator", "discriminator", "ema", "encoder"}
+    assert moved(start, alone) == {"generator", "discriminator", "ema"}
 
 
 def test_a_sweep_over_several_devices_is_refused(command: Command, workdir: Path) -> None:
@@ -585,7 +663,7 @@ def test_a_sweep_over_several_devices_is_refused(command: Command, workdir: Path
 
 SHELL = """
 import sys
-from dcgan.cli import cli
+from dcgan.shell.cli import cli
 from dcgan.{entry} import main
 try:
     cli("{entry}", main)

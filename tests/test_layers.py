@@ -1,4 +1,4 @@
-"""Modules import only from those above them, torch stays out of the shell, and Hydra out of the parts."""
+"""A room imports only from rooms above it, torch stays out of the shell, and Hydra out of the parts."""
 
 import ast
 from pathlib import Path
@@ -6,74 +6,63 @@ from pathlib import Path
 import dcgan
 
 PACKAGE = Path(dcgan.__file__).parent
-LAYERS = [
-    *("registry", "images", "losses", "ema", "latents", "augment"),
-    *("models.base", "models.layers", "models.norms", "models.conditioning", "models.packing", "models.encoder"),
-    *("models.dcgan", "models.mlp", "models.resnet", "models"),
-    *("penalties", "objective", "optim"),
-    *("data", "data.idx", "data.sources", "data.module", "data.files"),
-    *("gan", "classifier", "features"),
-    *("metrics", "metrics.protocol", "metrics.bootstrap", "metrics.frechet", "metrics.kernel"),
-    *(
-        "metrics.distances",
-        "metrics.manifold",
-        "metrics.classes",
-        "metrics.copies",
-        "metrics.accuracy",
-        "metrics.reference",
-        "metrics.measure",
-    ),
-    *("callbacks", "checkpoints"),
-    *("config", "config.schema", "config.combinations", "config.check", "config.folders", "status", "cli"),
-    *("build", "hardware", "loggers", "provenance", "runs"),
-    *("scoring", "table", "page"),
-    *("train", "evaluate", "generate", "train_classifier", "build_reference"),
-]
-CONFIG = {"config.schema", "config.combinations", "config.check", "config.folders"}
-SHELL = CONFIG | {"status", "cli", "train", "evaluate", "generate"}
+ROOMS = ["config", "shell", "data", "models", "training", "features", "metrics", "runs", "reports"]
+COMMANDS = ["train", "evaluate", "generate"]
+LIGHT = {"config", "shell", *COMMANDS}  # --help and mistakes answer without torch
+HEAVY = {"torch", "lightning", "torchvision", "torchmetrics"}
 
 
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+def room_of(path: Path) -> str:
+    """The room that a file is in, or the command that it is."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path, *, top: bool) -> set[str]:
-    """What a module imports: at its top level, or anywhere."""
+    """The modules that a file imports: at its top level, or anywhere."""
     tree = ast.parse(path.read_text())
     found = set()
     for node in tree.body if top else ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found |= {name for name in names if name_exists(name)} or {node.module}
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
     return found
 
 
-def name_exists(name: str) -> bool:
-    path = PACKAGE.parent.joinpath(*name.split("."))
-    return name.startswith("dcgan.") and (path.is_dir() or path.with_suffix(".py").exists())
+FILES = [path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py"]
+ORDER = [*ROOMS, *COMMANDS]
 
 
-MODULES = {name_of(path): path for path in PACKAGE.rglob("*.py") if path.parent != PACKAGE or path.stem != "__init__"}
+def test_the_house_has_these_rooms_and_commands_and_nothing_in_its_hall() -> None:
+    there = {path.name.removesuffix(".py") for path in PACKAGE.iterdir() if path.name not in ("__pycache__", "_conf")}
+    assert there == {"__init__", *ROOMS, *COMMANDS}
 
 
-def test_every_module_has_its_place() -> None:
-    assert set(MODULES) == set(LAYERS)
-
-
-def test_modules_import_only_from_above() -> None:
-    for module, path in MODULES.items():
+def test_a_room_imports_only_from_rooms_above_it() -> None:
+    for path in FILES:
         for imported in imports(path, top=False):
-            if imported.startswith("dcgan."):
-                other = imported.removeprefix("dcgan.")
-                assert LAYERS.index(other) < LAYERS.index(module), f"{module} imports {other}"
+            if imported.startswith("dcgan.") and not imported.startswith("dcgan.__"):
+                room = imported.split(".")[1]
+                assert ORDER.index(room) <= ORDER.index(room_of(path)), f"{path} imports {imported}"
+                assert room not in COMMANDS, f"{path} imports a command"
 
 
 def test_the_shell_loads_no_torch_and_the_parts_no_hydra() -> None:
-    for module, path in MODULES.items():
+    for path in FILES:
         roots = {name.split(".")[0] for name in imports(path, top=True)}
-        if module in SHELL:
-            assert not roots & {"torch", "lightning", "torchvision", "torchmetrics"}, module
+        if room_of(path) in LIGHT:
+            assert not roots & HEAVY, path
         else:
-            assert "hydra" not in roots, module
+            assert "hydra" not in roots, path
+
+
+def test_every_room_says_in_its_first_lines_what_lives_there() -> None:
+    for room in ROOMS:
+        text = ast.get_docstring(ast.parse((PACKAGE / room / "__init__.py").read_text()))
+        assert text, room
+        assert text.splitlines()[0].endswith("."), room
+
+
+def test_tests_mirror_the_rooms() -> None:
+    folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders <= set(ROOMS)

@@ -1,1 +1,4 @@
-"""The configuration: its keys, its checks, and the folders named by it. Imports no torch: mistakes answer at once."""
+"""The keys of a configuration and what may be said: options, rules, combinations, and what data sets there are.
+
+Imports no torch: mistakes answer at once.
+"""

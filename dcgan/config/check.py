@@ -1,164 +1,121 @@
-"""What a configuration must satisfy before anything starts.
+"""What a configuration must satisfy before anything starts: known keys, types, rules, and values that go together.
 
 Hydra refuses unknown keys on the command line only. This check sees the composed configuration, so a key misspelt in an
 experiment file, or appended with ``+``, is refused too.
 """
 
 import difflib
-import math
 import re
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dcgan.config.combinations import FITTING_DATA, check_combinations, select
-from dcgan.config.schema import Config, TrainConfig, known_keys
+from dcgan.config.combinations import check_combinations
+from dcgan.config.options import GROUPS, OPTIMIZERS, Optimizer
+from dcgan.config.rules import Rule
+from dcgan.config.schema import CONF, Config, TrainConfig, is_group, known_keys
+
+Values = dict[str, Any]
+NETWORKS = ("generator", "discriminator")
 
 
-class Rule:
-    """What a value must satisfy, in words and as a test. ``None`` passes where the schema allows it."""
-
-    def __init__(self, words: str, test: Callable[[Any], bool]) -> None:
-        self.words, self.test = words, test
-
-
-def _at_least(least: int) -> Rule:
-    return Rule(f"must be at least {least}", lambda value: value >= least)
-
-
-def _one_of(*choices: Any) -> Rule:
-    return Rule(f"must be one of {', '.join(map(str, choices))}", lambda value: value in choices)
-
-
-def _are_gpus(value: Any) -> bool:
-    numbers, least = (value, 0) if isinstance(value, list) else ([value], -1)
-    return bool(numbers) and all(type(n) is int and n >= least for n in numbers) and len({*numbers}) == len(numbers)
-
-
-POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
-SMOOTHING = Rule("must be from 0 to 0.5", lambda value: 0 <= value <= 0.5)
-NOT_NEGATIVE = Rule("must be a finite number, 0 or more", lambda value: math.isfinite(value) and value >= 0)
-BETAS = Rule("must be two numbers in [0, 1)", lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value))
-SHARE = Rule("must be from 0 to 1", lambda value: 0 <= value <= 1)
-MOMENTUM = Rule("must be in [0, 1)", lambda value: 0 <= value < 1)
-OF_NETWORK: Mapping[str, Rule] = {
-    "lr": POSITIVE,
-    "betas": BETAS,
-    "momentum": MOMENTUM,
-    "weight_decay": NOT_NEGATIVE,
-    "clip": POSITIVE,
-}
-NORMS = ("batch", "layer", "group", "none")
-SEED = Rule("must be from 0 to 2**32 - 1", lambda value: 0 <= value < 2**32)
-NAME = Rule(
-    "must be letters, digits, '.', '_' or '-', 60 at most",
-    lambda value: re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}", value) is not None,
-)
-CHECKPOINT = Rule(
-    "must be best, last, or the number of a step", lambda value: bool(re.fullmatch(r"best|last|\d+", value))
-)
-RULES: Mapping[str, Rule] = {
-    "name": NAME,
-    "seed": SEED,
-    "d_steps": _at_least(1),
-    "ema.half_life": NOT_NEGATIVE,
-    "samples.every": _at_least(1),
-    "samples.n": _at_least(1),
-    "checkpoints.every": _at_least(1),
-    "model.width": _at_least(1),
-    "model.depth": _at_least(1),
-    "model.latent_dim": _at_least(1),
-    "model.dense_units": _at_least(1),
-    "model.base_convs": _at_least(0),
-    "model.upsample": _one_of("transposed", "nearest", "pixel_shuffle"),
-    "model.init": _one_of("default", "normal", "orthogonal", "kaiming"),
-    "model.norm": Rule(
-        "must be one of batch, layer, group, none; spectral is model.discriminator.norm's", NORMS.__contains__
-    ),
-    "model.generator.norm": _one_of(*NORMS),
-    "model.generator.conditioning": _one_of("concat", "norm"),
-    "model.discriminator.norm": _one_of(*NORMS, "spectral"),
-    "model.discriminator.conditioning": _one_of("projection", "concat", "auxiliary"),
-    "model.discriminator.dropout": MOMENTUM,
-    "model.discriminator.pack": _at_least(1),
-    "loss.label_smoothing": SMOOTHING,
-    "loss.label_flipping": SMOOTHING,
-    "loss.weight_clip": POSITIVE,
-    "penalty.gamma": POSITIVE,
-    "penalty.every": _at_least(1),
-    "augment.translation": SHARE,
-    "augment.cutout": SHARE,
-    "augment.brightness": NOT_NEGATIVE,
-    "augment.std": POSITIVE,
-    "augment.decay_steps": _at_least(1),
-    "augment.consistency": NOT_NEGATIVE,
-    "encoder.name": _one_of("none", "vae_gan"),
-    "encoder.share": Rule("must be above 0, and 1 at most", lambda value: 0 < value <= 1),
-    "encoder.weight": POSITIVE,
-    "encoder.kl": POSITIVE,
-    **{
-        f"optimizer.{block}{key}": rule
-        for block in ("", "generator.", "discriminator.")
-        for key, rule in OF_NETWORK.items()
-    },
-    "optimizer.schedule": _one_of("constant", "linear", "cosine"),
-    "optimizer.warmup": _at_least(0),
-    "data.batch_size": Rule("must be at least 2: batch norm needs a batch", lambda value: value >= 2),
-    "data.resolution": Rule("must be a multiple of 4", lambda value: value >= 4 and value % 4 == 0),
-    "data.channels": _one_of(1, 3),
-    "metrics.every": _at_least(1),
-    "metrics.num_samples": _at_least(2),
-    "trainer.max_steps": Rule("must be at least 1, or -1 for no limit", lambda value: value >= 1 or value == -1),
-    "trainer.max_epochs": Rule("must be at least 1, or -1 for no limit", lambda value: value >= 1 or value == -1),
-    "trainer.limit_train_batches": Rule("must be above 0", lambda value: isinstance(value, str) or value > 0),
-    "trainer.log_every_n_steps": _at_least(0),
-    "trainer.gpus": Rule(
-        "must be auto, 0 (CPU), how many, -1 (all), or a list of different ones such as [0,1]",
-        lambda value: value == "auto" or _are_gpus(value),
-    ),
-    "trainer.precision": _one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed"),
-    "logger.name": _one_of("tensorboard", "csv", "none"),
-    "split": _one_of("test", "train"),
-    "num_samples": _at_least(10),
-    "checkpoint": CHECKPOINT,
-    "data.name": _one_of(*FITTING_DATA.values()),
-    "n": _at_least(1),
-    "label": _at_least(0),
-    "format": _one_of("grid", "png", "npz"),
-    "device": _one_of("auto", "cpu", "cuda", "mps"),
-}
-
-
-def check(config: DictConfig, schema: type[Config]) -> Config:
+def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | None = None) -> Config:
     """Turn a composed configuration into a ``schema``.
+
+    Args:
+        typed: the words of the command line. Where they choose an option, what an experiment had set for the one it
+            replaces is dropped. None: everything must fit.
 
     Raises:
         ValueError: one line with the key, the value and what it may be.
     """
-    _refuse_unknown_keys(OmegaConf.to_container(config), schema)  # type: ignore[arg-type]
+    keys_typed = {re.split(r"[=@]", word.lstrip("+~"))[0] for word in typed or ()}
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(schema), config)
-        missing = OmegaConf.missing_keys(typed)
+        values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+        _refuse_unknown_keys(values, schema)
+        typed_config = OmegaConf.structured(schema)
+        for key in [key for key in values if is_group(schema, key) and isinstance(values[key], Mapping)]:
+            if "name" not in values[key]:
+                raise ValueError(unknown_key(f"{key}.{min(values[key])}", schema))
+            kind = GROUPS[key].kind(str(values[key].get("name")), key=f"{key}.name")
+            values[key] = _own_keys(values[key], kind, key, keys_typed)
+            typed_config[key] = OmegaConf.structured(kind)
+            for network in NETWORKS if key == "optimizer" else ():
+                block, kind = _of_network(values[key], network, keys_typed)
+                values[key][network], typed_config[key][network] = block, OmegaConf.structured(kind)
+        typed_config = OmegaConf.merge(typed_config, values)
+        missing = OmegaConf.missing_keys(typed_config)
         if missing:
             raise ValueError(f"{min(missing)}: no value; give it as {min(missing)}=...")
-        result = OmegaConf.to_object(typed)
+        result = OmegaConf.to_object(typed_config)
     except OmegaConfBaseException as error:
         raise ValueError(_one_line(error)) from error
     assert isinstance(result, schema)
-    for key, rule in RULES.items():
-        value = select(result, key)
-        if value is not None and not rule.test(value):
-            raise ValueError(f"{key}={value}: {rule.words}")
+    _apply_rules(result)
     if isinstance(result, TrainConfig):
         check_combinations(result)
     return result
 
 
+def _own_keys(values: Values, kind: type, group: str, typed: set[str]) -> Values:
+    """Those that the option has. Another's is refused, unless an experiment set it for an option since replaced."""
+    own = {one.name for one in fields(kind)}
+    replaced = bool({group, f"{group}.name"} & typed) or (group.startswith("optimizer.") and "optimizer" in typed)
+    for key in values.keys() - own:
+        if f"{group}.{key}" in typed or not replaced:
+            users = _options_with(group.split(".", maxsplit=1)[0], key)
+            raise ValueError(
+                f"{group}.{key}={_shown(values[key])}: {group}={values['name']} has no use for it, "
+                f"only {', '.join(users)}; leave it out"
+            )
+    return {key: value for key, value in values.items() if key in own}
+
+
+def _of_network(values: Values, network: str, typed: set[str]) -> tuple[Values, type]:
+    """The block of one network in ``optimizer``, filled in from the values of both, and its dataclass."""
+    given = values.get(network) or {}
+    if not isinstance(given, Mapping):
+        key = f"optimizer.{network}"
+        raise ValueError(f"{key}={given}: is a group of keys, such as {key}.name={given}")
+    block = {"name": values.get("name"), **given}
+    kind = OPTIMIZERS.get(block["name"], Optimizer)
+    shared = {one.name: values[one.name] for one in fields(kind) if one.name in values}
+    return shared | _own_keys(block, kind, f"optimizer.{network}", typed), kind
+
+
+def _options_with(group: str, key: str) -> list[str]:
+    """The options of a group that have a key, in the order of its table, then by name."""
+    files = sorted((CONF / group).glob("*.yaml"))
+    names = dict.fromkeys([*GROUPS[group].own, *(_name_in(file, group) for file in files)])
+    kinds = {name: GROUPS[group].own.get(name) or GROUPS[group].usual for name in names}
+    return [name for name, kind in kinds.items() if kind and key in {one.name for one in fields(kind)}]
+
+
+def _name_in(file: Path, group: str) -> str:
+    values = OmegaConf.load(file)
+    return str(OmegaConf.select(values, "name") or OmegaConf.select(values, f"{group}.name"))
+
+
+def _apply_rules(values: Any, prefix: str = "") -> None:
+    """Hold every key to the rule in its type, and convert it as that says."""
+    for name, hint in get_type_hints(type(values), include_extras=True).items():
+        value, key = getattr(values, name), f"{prefix}{name}"
+        if is_dataclass(value):
+            _apply_rules(value, f"{key}.")
+        for rule in get_args(hint)[1:] if get_origin(hint) is Annotated and value is not None else ():
+            assert isinstance(rule, Rule)
+            if not rule.holds(value):
+                raise ValueError(f"{key}={value}: {rule.words}")
+            setattr(values, name, rule.convert(value))
+
+
 def unknown_key(key: str, schema: type) -> str:
     """The line for a key that does not exist, with the nearest that do."""
-    keys = list(known_keys(schema))
+    keys = known_keys(schema)
     if key in keys:
         within = [other for other in keys if other.startswith(f"{key}.")]
         if within:  # a group elsewhere, not of this command
@@ -179,6 +136,10 @@ def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, prefix: str = 
             raise ValueError(unknown_key(key, schema))
         if key in groups and isinstance(value, Mapping):
             _refuse_unknown_keys(value, schema, f"{key}.")
+
+
+def _shown(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}

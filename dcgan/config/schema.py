@@ -1,250 +1,170 @@
-"""The keys of a configuration and their types, as dataclasses. What they mean is said where they are set, in conf/."""
+"""The keys of each command's configuration and their types. What they mean is said where they are set, in conf/."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+
+from dcgan.config.options import GROUPS, OPTIMIZERS, Data, Logger, Optimizer, Option, Pair
+from dcgan.config.rules import (
+    CHECKPOINT,
+    GPUS,
+    LIMIT,
+    NAME,
+    NOT_NEGATIVE,
+    PATH,
+    SEED,
+    Rule,
+    at_least,
+    left_alone,
+    one_of,
+)
+
+NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
+NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
+DEVICE = one_of("auto", "cpu", "cuda", "mps")
 
 
 @dataclass
-class EMAConfig:
-    half_life: float
+class Ema:
+    half_life: Annotated[float, NOT_NEGATIVE]
 
 
 @dataclass
-class GeneratorConfig:
-    norm: str | None = "batch"
-    conditioning: str | None = None
+class Grids:
+    every: Annotated[int, at_least(1)]
+    n: Annotated[int, at_least(1)]
 
 
 @dataclass
-class DiscriminatorConfig:
-    norm: str | None = "batch"
-    conditioning: str | None = None
-    dropout: float | None = 0.0
-    minibatch_stddev: bool | None = False
-    pack: int | None = 1
-
-
-@dataclass
-class ModelConfig:
-    name: str
-    width: int
-    depth: int | None
-    latent_dim: int
-    dense_units: int | None = None
-    base_convs: int | None = 0
-    norm: str | None = "batch"
-    upsample: str | None = "transposed"
-    init: str | None = "normal"
-    conditional: bool = False
-    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
-    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-
-
-@dataclass
-class LossConfig:
-    name: str
-    label_smoothing: float | None = None
-    label_flipping: float | None = None
-    weight_clip: float | None = None
-
-
-@dataclass
-class PenaltyConfig:
-    name: str = "none"
-    gamma: float | None = None
-    every: int | None = None
-
-
-@dataclass
-class AugmentConfig:
-    name: str = "none"
-    translation: float | None = None
-    cutout: float | None = None
-    brightness: float | None = None
-    std: float | None = None
-    decay_steps: int | None = None
-    consistency: float | None = None
-
-
-@dataclass
-class EncoderConfig:
-    name: str = "none"
-    share: float | None = None
-    weight: float | None = None
-    kl: float | None = None
-
-
-@dataclass
-class NetworkOptimizerConfig:
-    name: str
-    lr: float
-    betas: list[float] | None = None
-    momentum: float | None = None
-    weight_decay: float | None = None
-    clip: float | None = None
-
-
-@dataclass
-class OptimizerConfig:
-    lr: float
-    generator: NetworkOptimizerConfig
-    discriminator: NetworkOptimizerConfig
-    betas: list[float] | None = None
-    momentum: float | None = None
-    weight_decay: float | None = None
-    clip: float | None = None
-    schedule: str = "constant"
-    warmup: int = 0
-
-
-@dataclass
-class DataConfig:
-    name: str
-    root: str
-    batch_size: int
-    resolution: int
-    channels: int
-
-
-@dataclass
-class MetricsConfig:
-    name: str
-    every: int | None
-    num_samples: int | None
-    weights: str | None
-
-
-@dataclass
-class SamplesConfig:
-    every: int
-    n: int
-
-
-@dataclass
-class CheckpointsConfig:
-    every: int
+class Checkpoints:
+    every: Annotated[int, at_least(1)]
     keep: bool
 
 
 @dataclass
-class LoggerConfig:
-    name: str
-
-
-@dataclass
 class TrainerConfig:
-    """Every argument of ``lightning.Trainer``, and ``gpus``. Lightning itself checks those that are ``Any`` here."""
+    """Every argument of ``lightning.Trainer``, and ``gpus``. ``None`` leaves its default, and it checks ``Any``.
 
-    gpus: Any
-    max_steps: int
-    precision: Any
-    log_every_n_steps: int
-    deterministic: Any
-    max_epochs: int | None
-    max_time: Any
-    accelerator: str | None
-    devices: Any
-    strategy: str | None
-    num_nodes: int
-    logger: Any
-    callbacks: Any
-    fast_dev_run: Any
-    min_epochs: int | None
-    min_steps: int | None
-    limit_train_batches: Any
-    limit_val_batches: Any
-    limit_test_batches: Any
-    limit_predict_batches: Any
-    overfit_batches: Any
-    val_check_interval: Any
-    check_val_every_n_epoch: int | None
-    num_sanity_val_steps: int
-    enable_checkpointing: bool
-    enable_progress_bar: bool
-    enable_model_summary: bool
-    accumulate_grad_batches: int
-    gradient_clip_val: Any
-    gradient_clip_algorithm: Any
-    benchmark: bool | None
-    inference_mode: bool
-    use_distributed_sampler: bool
-    profiler: str | None
-    detect_anomaly: bool
-    barebones: bool
-    plugins: Any
-    sync_batchnorm: bool
-    reload_dataloaders_every_n_epochs: int
-    default_root_dir: str | None
-    enable_autolog_hparams: bool
-    model_registry: str | None
+    What Lightning would ignore or refuse in manual optimisation is refused here, with what to do instead.
+    """
+
+    gpus: Annotated[Any, GPUS]
+    max_steps: Annotated[int, LIMIT]
+    precision: Annotated[Any, one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed")]
+    log_every_n_steps: Annotated[int, at_least(0)]
+    max_epochs: Annotated[int | None, LIMIT] = None
+    max_time: Any = None
+    min_epochs: int | None = None
+    min_steps: int | None = None
+    accelerator: str | None = None
+    devices: Any = None
+    strategy: str | None = None
+    num_nodes: int = 1
+    deterministic: Any = None
+    benchmark: bool | None = None
+    fast_dev_run: Any = False
+    limit_train_batches: Annotated[Any, Rule("must be above 0", lambda value: isinstance(value, str) or value > 0)] = (
+        None
+    )
+    enable_checkpointing: bool = True
+    enable_progress_bar: bool = True
+    enable_model_summary: bool = False
+    profiler: str | None = None
+    detect_anomaly: bool = False
+    plugins: Any = None
+    sync_batchnorm: bool = False
+    inference_mode: bool = True
+    reload_dataloaders_every_n_epochs: int = 0
+    default_root_dir: Annotated[str | None, PATH] = None
+    enable_autolog_hparams: bool = True
+    model_registry: str | None = None
+    logger: Annotated[Any, left_alone(fix="use the group logger=, with tensorboard, csv or none")] = None
+    callbacks: Annotated[
+        Any, left_alone(fix="objects cannot be named in a configuration; dcgan/runs/run.py puts them together")
+    ] = None
+    gradient_clip_val: Annotated[Any, left_alone(0, fix=NO_CLIPPING)] = None
+    gradient_clip_algorithm: Annotated[Any, left_alone(fix=NO_CLIPPING)] = None
+    accumulate_grad_batches: Annotated[
+        int, left_alone(1, fix="accumulation is not available; raise data.batch_size")
+    ] = 1
+    overfit_batches: Annotated[
+        Any, left_alone(0, fix="batches follow from the seed and the step; use limit_train_batches")
+    ] = 0.0
+    use_distributed_sampler: Annotated[
+        bool, left_alone(False, fix="the data set is divided among the devices already; leave it false")
+    ] = False
+    limit_val_batches: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
+    limit_test_batches: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
+    limit_predict_batches: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
+    val_check_interval: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
+    check_val_every_n_epoch: Annotated[int | None, left_alone(1, fix=NO_VALIDATION)] = 1
+    num_sanity_val_steps: Annotated[int, left_alone(0, fix=NO_VALIDATION)] = 0
+    barebones: Annotated[
+        bool, left_alone(False, fix="use logger=none metrics=none trainer.enable_checkpointing=false")
+    ] = False
 
 
 @dataclass
 class TrainConfig:
     """conf/train.yaml and its groups."""
 
-    name: str
-    seed: int
-    d_steps: int
-    channels_last: bool
-    ema: EMAConfig
-    samples: SamplesConfig
-    checkpoints: CheckpointsConfig
-    model: ModelConfig
-    loss: LossConfig
-    optimizer: OptimizerConfig
-    data: DataConfig
-    metrics: MetricsConfig
+    name: Annotated[str, NAME]
+    seed: Annotated[int, SEED]
+    d_steps: Annotated[int, at_least(1)]
+    fast: bool
+    ema: Ema
+    samples: Grids
+    checkpoints: Checkpoints
+    model: Option
+    loss: Option
+    penalty: Option
+    augment: Option
+    optimizer: Pair
+    data: Data
+    metrics: Option
     trainer: TrainerConfig
-    logger: LoggerConfig
-    resume: str | None
-    penalty: PenaltyConfig = field(default_factory=PenaltyConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
-    fast_ends: bool = False  # as it was for runs that do not know the key; conf/train.yaml has true
-    fast_gradients: bool = False
-    keep_freed_memory: bool = True
+    logger: Logger
+    resume: Annotated[str | None, PATH] = None
 
 
 @dataclass
-class EvaluateDataConfig:
+class EvaluateData:
     name: str | None
-    root: str | None
+    root: Annotated[str | None, PATH]
 
 
 @dataclass
 class EvaluateConfig:
     """conf/evaluate.yaml."""
 
-    run: str | None
-    samples: str | None
-    checkpoint: str
-    split: str
-    num_samples: int | None
+    run: Annotated[str | None, PATH]
+    samples: Annotated[str | None, PATH]
+    checkpoint: Annotated[str, CHECKPOINT]
+    split: Annotated[str, one_of("test", "train")]
+    num_samples: Annotated[int | None, at_least(10)]
     memorisation: bool
     cas: bool
-    seed: int | None
-    device: str
-    out: str | None
-    data: EvaluateDataConfig
-    metrics: MetricsConfig | None = None  # a group that is null is left out by Hydra
+    seed: Annotated[int | None, SEED]
+    device: Annotated[str, DEVICE]
+    out: Annotated[str | None, PATH]
+    data: EvaluateData
+    metrics: Option | None = None  # a group that is null is left out by Hydra
 
 
 @dataclass
 class GenerateConfig:
     """conf/generate.yaml."""
 
-    run: str
-    checkpoint: str
-    n: int
-    seed: int
-    label: int | None
-    format: str
-    out: str | None
+    run: Annotated[str, PATH]
+    checkpoint: Annotated[str, CHECKPOINT]
+    n: Annotated[int, at_least(1)]
+    seed: Annotated[int, SEED]
+    label: Annotated[int | None, at_least(0)]
+    format: Annotated[str, one_of("grid", "png", "npz")]
+    out: Annotated[str | None, PATH]
     overwrite: bool
-    device: str
+    device: Annotated[str, DEVICE]
 
 
 CONF = next(
@@ -254,11 +174,27 @@ Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig)
 SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig, "generate": GenerateConfig}
 
 
-def known_keys(schema: type, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all keys of a schema, inner ones included."""
-    hints = get_type_hints(schema)
-    for key in fields(schema):
-        yield prefix + key.name
-        for kind in (hints[key.name], *get_args(hints[key.name])):
-            if is_dataclass(kind):
-                yield from known_keys(kind, f"{prefix}{key.name}.")  # type: ignore[arg-type]
+def known_keys(schema: type) -> list[str]:
+    """The dotted names of all keys of a command, of every option of its groups, without repetition."""
+    return list(dict.fromkeys(_keys(schema, "")))
+
+
+def _keys(kind: type, prefix: str) -> Iterator[str]:
+    hints = get_type_hints(kind)
+    for key in (one.name for one in fields(kind)):
+        yield prefix + key
+        for inner in _within(kind, key, hints[key], prefix):
+            yield from _keys(inner, f"{prefix}{key}.")
+
+
+def _within(kind: type, key: str, hint: Any, prefix: str) -> list[type]:
+    """The dataclasses that the value of a key may be of."""
+    if issubclass(kind, Pair) and key in ("generator", "discriminator"):
+        return [*OPTIMIZERS.values(), Optimizer]
+    found = [one for one in (hint, *get_args(hint)) if is_dataclass(one)]
+    return GROUPS[key].kinds() if found and not prefix and is_group(kind, key) else found  # type: ignore[return-value]
+
+
+def is_group(schema: type, key: str) -> bool:
+    """Whether a key of a command is a group of options; ``data`` of ``evaluate`` is none."""
+    return key in GROUPS and get_type_hints(schema).get(key) is not EvaluateData

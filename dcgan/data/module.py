@@ -1,7 +1,6 @@
 """The DataModule: a data set as one uint8 tensor in memory, gathered a batch at a time."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -9,37 +8,12 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from dcgan.data.idx import read_idx
-from dcgan.data.sources import is_prepared, prepare
-from dcgan.images import fit, to_float, with_channels
-from dcgan.latents import own_share, random_stream
-from dcgan.registry import lookup
-
-
-def load_mnist(root: Path, *, split: str, name: str = "mnist") -> tuple[Tensor, Tensor]:
-    """The official split ``train`` (60,000) or ``test`` (10,000) of a data set of MNIST's form.
-
-    Returns:
-        uint8 images (N, 1, 28, 28) and int64 labels (N,).
-    """
-    folder = prepare(name, root)
-    prefix = {"train": "train", "test": "t10k"}[split]
-    images = read_idx(folder / f"{prefix}-images-idx3-ubyte").unsqueeze(1)
-    return images, read_idx(folder / f"{prefix}-labels-idx1-ubyte").long()
-
-
-def load_stacked_mnist(root: Path, *, split: str) -> tuple[Tensor, Tensor]:
-    """Three random digits of MNIST's split as the channels of one image; the label is the number they make.
-
-    Stacked-MNIST (Metz et al. 2017): 60,000 images to train on and 10,000 to test, always the same.
-
-    Returns:
-        uint8 images (N, 3, 28, 28) and int64 labels (N,), 0 to 999.
-    """
-    images, labels = load_mnist(root, split=split)
-    num_images, seed = {"train": (60_000, 0), "test": (10_000, 1)}[split]
-    chosen = torch.randint(len(images), (num_images, 3), generator=torch.Generator().manual_seed(seed))
-    return images[chosen].squeeze(2), labels[chosen] @ torch.tensor([100, 10, 1])
+from dcgan.config.catalogue import CATALOGUE
+from dcgan.config.registry import lookup
+from dcgan.data.images import fit, to_float, with_channels
+from dcgan.data.latents import own_share, random_stream
+from dcgan.data.readers import read
+from dcgan.data.sources import is_prepared
 
 
 class StepSampler(Sampler[Tensor]):
@@ -98,7 +72,7 @@ class ImageData(LightningDataModule):
         self, *, name: str, root: Path, batch_size: int, resolution: int, channels: int, d_steps: int, seed: int
     ) -> None:
         super().__init__()
-        lookup(LOADERS, name, key="data.name")
+        lookup(CATALOGUE, name, key="data.name")
         self.name, self.root, self.resolution, self.channels = name, root, resolution, channels
         self.batch_size, self.d_steps, self.seed = batch_size, d_steps, seed
         self._splits: dict[str, InMemory] = {}
@@ -106,14 +80,14 @@ class ImageData(LightningDataModule):
     def split(self, name: str) -> InMemory:
         """The official split ``train`` or ``test``, at this module's resolution and channel count."""
         if name not in self._splits:
-            images, labels = LOADERS[self.name](self.root, split=name)
+            images, labels = read(self.name, self.root, split=name)
             images = with_channels(fit(images, resolution=self.resolution), channels=self.channels)
             self._splits[name] = InMemory(images, labels)
         return self._splits[name]
 
     def is_here(self) -> bool:
         """Whether the data set's files are on this machine already."""
-        return is_prepared(FAMILY_OF.get(self.name, self.name), self.root)
+        return is_prepared(self.name, self.root)
 
     def setup(self, stage: str) -> None:
         """Load the training split."""
@@ -150,11 +124,3 @@ class ImageData(LightningDataModule):
         """Scale to [-1, 1] on the device: a quarter of the bytes travel."""
         images, labels = batch
         return to_float(images), labels
-
-
-LOADERS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
-    "mnist": load_mnist,
-    "fashion_mnist": partial(load_mnist, name="fashion_mnist"),
-    "stacked_mnist": load_stacked_mnist,
-}
-FAMILY_OF = {"stacked_mnist": "mnist"}  # data sets that are made of the files of another

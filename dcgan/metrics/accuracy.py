@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from dcgan.classifier import Classifier, accuracy, training
+from dcgan.features.classifier import Classifier, accuracy, training
 
 EPOCHS = 10
 HELD_OUT = 0.1

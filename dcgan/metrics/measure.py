@@ -1,14 +1,14 @@
 """All metrics of a set of features in one pass, and the record that holds them."""
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from dcgan.data.module import ImageData
-from dcgan.features import FeatureSpace
+from dcgan.features.spaces import FeatureSpace
 from dcgan.metrics.bootstrap import REPLICATES, Estimate, mean, multiplicities
 from dcgan.metrics.classes import class_measures, histogram, inception_score, label_accuracy, sampling_floor
 from dcgan.metrics.frechet import Moments, frechet_estimate
@@ -35,7 +35,6 @@ def measure(
         The metrics by name, and precision to coverage image by image.
     """
     results = monitor(features, space=space, real=real, replicates=replicates)
-    results["kid"] = kernel_distance(features, real.balls.centres, seed=INTERVAL_SEED)
     near = manifold(Balls.of(features[subset(len(features), NUM_FEATURES)]), real.balls)
     for name in ("precision", "density"):
         values = getattr(near, name)
@@ -44,11 +43,36 @@ def measure(
         results[name] = Estimate(float(getattr(near, name).double().mean()))
     if replicates and len(features) >= LEAST_FOR_HALVES:
         results |= _over_halves(features, results, real=real)
-    logits = space.logits(features)
-    if logits is not None:
-        weights = multiplicities(len(features), seed=INTERVAL_SEED, replicates=replicates)
-        results["inception_score"] = inception_score(logits, weights, seed=INTERVAL_SEED)
-    return results, near
+    weights = multiplicities(len(features), seed=INTERVAL_SEED, replicates=replicates)
+    compared = Compared(features, space.logits(features), real, weights)
+    found = {name: metric(compared) for name, metric in METRICS.items()}
+    return results | {name: value for name, value in found.items() if value is not None}, near
+
+
+class Compared(NamedTuple):
+    """What a metric of ``METRICS`` is given."""
+
+    features: Tensor  # float64 (N, F), of the samples
+    logits: Tensor | None  # float32 (N, K); None: the space has no classifier
+    real: Reference  # with features
+    weights: Tensor  # float64 (B, N), that resample the samples for an interval
+
+
+Metric = Callable[[Compared], Estimate | None]
+"""None where it says nothing of such samples."""
+
+
+def _kid(compared: Compared) -> Estimate:
+    return kernel_distance(compared.features, compared.real.balls.centres, seed=INTERVAL_SEED)
+
+
+def _inception_score(compared: Compared) -> Estimate | None:
+    logits = compared.logits
+    return None if logits is None else inception_score(logits, compared.weights, seed=INTERVAL_SEED)
+
+
+# To add a metric: its file, and its line here. What ships of real images has no value of it, and is not made anew.
+METRICS: dict[str, Metric] = {"kid": _kid, "inception_score": _inception_score}
 
 
 def _over_halves(features: Tensor, results: Mapping[str, Estimate], *, real: Reference) -> dict[str, Estimate]:

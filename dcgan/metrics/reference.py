@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from dcgan.features import FeatureSpace
+from dcgan.features.spaces import FeatureSpace
 from dcgan.metrics.classes import histogram
 from dcgan.metrics.frechet import Moments
 from dcgan.metrics.manifold import Balls
@@ -41,7 +41,7 @@ class Reference:
         return Balls.of(self.features.double())
 
 
-def reference(
+def reference_of(
     space: FeatureSpace,
     images: Tensor,
     *,
@@ -73,6 +73,11 @@ def reference(
         except OSError as error:
             warnings.warn(f"what was computed of the real images could not be kept: {error}", stacklevel=2)
     return computed
+
+
+def statistics_folder(root: Path) -> Path:
+    """Where the statistics of real images are kept: beside the data they came from."""
+    return root / "statistics"
 
 
 def shipped_reference(space: FeatureSpace, *, data: str, split: str) -> Reference | None:

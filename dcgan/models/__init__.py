@@ -1,11 +1,10 @@
-"""Generators and discriminators, as pairs.
+"""Generators and discriminators, as pairs. Networks only.
 
-To add a model: a file with a ``build`` like dcgan.py's, its line in ``MODELS``, and ``conf/model/<name>.yaml``.
+To add a model: a file like mlp.py, its line in ``MODELS``, ``conf/model/<name>.yaml``, and the dataclass of its keys in
+``dcgan/config/options.py``.
 """
 
-from collections.abc import Mapping
-
 from dcgan.models import dcgan, mlp, resnet
-from dcgan.models.base import Builder
+from dcgan.models.base import Networks
 
-MODELS: Mapping[str, Builder] = {"dcgan": dcgan.build, "mlp": mlp.build, "resnet": resnet.build}
+MODELS: dict[str, Networks] = {"dcgan": dcgan.NETWORKS, "mlp": mlp.NETWORKS, "resnet": resnet.NETWORKS}

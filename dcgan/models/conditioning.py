@@ -4,7 +4,6 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.models.base import Verdict
-from dcgan.models.layers import dense
 
 EMBEDDING_DIM = 50
 
@@ -45,16 +44,13 @@ class Head(nn.Module):
         super().__init__()
         self.logit = nn.Linear(num_features, 1)
         self.embedding = nn.Embedding(num_classes, num_features) if conditioning == "projection" else None
-        self.classes = nn.Linear(num_features, num_classes) if conditioning == "auxiliary" else None
+        self.class_logits = nn.Linear(num_features, num_classes) if conditioning == "auxiliary" else None
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, 0.0, 0.02)  # torch's N(0, 1) would drown the logit
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Verdict:
-        """Logits (N,), and class logits (N, num_classes) of an auxiliary classifier.
-
-        Where there is nothing but the logit, features may be maps (N, C, H, W).
-        """
-        logits = dense(self.logit, features).squeeze(1)
+        """Logits (N,), and class logits (N, num_classes) of an auxiliary classifier."""
+        logits = self.logit(features).squeeze(1)
         if self.embedding is not None:
             logits = logits + (self.embedding(labels) * features).sum(1)
-        return Verdict(logits, None if self.classes is None else self.classes(features), features)
+        return Verdict(logits, None if self.class_logits is None else self.class_logits(features))

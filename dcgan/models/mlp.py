@@ -4,42 +4,37 @@ import math
 
 from torch import Tensor, nn
 
-from dcgan.models.base import Discriminator, Generator, Verdict
+from dcgan.config.options import Model
+from dcgan.models.base import Discriminator, Generator, Networks, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
 from dcgan.models.layers import MinibatchStddev, initialise
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
+DEPTH = 3  # hidden layers: with width 256, 256-512-1024 against 512-256
+
 
 class MLPGenerator(Generator):
     """``depth`` hidden layers, ``width`` units in the first, doubled in each next; norm, LeakyReLU, tanh."""
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        depth: int,
-        latent_dim: int,
-        shape: tuple[int, int, int],
-        norm_kind: str,
-        init: str,
-        num_classes: int,
-        conditioning: str | None,
-    ) -> None:
-        super().__init__(latent_dim=latent_dim, num_classes=num_classes)
-        self.labelled = LabelledLatents(num_classes) if conditioning == "concat" else None
+    def __init__(self, model: Model, shape: Shape) -> None:
+        super().__init__(latent_dim=model.latent_dim, num_classes=shape.num_classes)
+        kind = model.generator.norm
+        conditioning = (model.generator.conditioning or "concat") if shape.num_classes else None
+        self.labelled = LabelledLatents(shape.num_classes) if conditioning == "concat" else None
         self.body = Labelled()
-        classes = num_classes if conditioning == "norm" else 0
-        inputs = latent_dim + (EMBEDDING_DIM if self.labelled else 0)
-        for outputs in (width * 2**i for i in range(depth)):
-            self.body.append(nn.Linear(inputs, outputs, bias=norm_kind == "none"))
-            self.body.extend(norm(norm_kind, outputs, dense=True, num_classes=classes))
+        num_classes = shape.num_classes if conditioning == "norm" else 0
+        inputs = model.latent_dim + (EMBEDDING_DIM if self.labelled else 0)
+        for outputs in (model.width * 2**i for i in range(model.depth or DEPTH)):
+            self.body.append(nn.Linear(inputs, outputs, bias=kind == "none"))
+            self.body.extend(norm(kind, outputs, dense=True, num_classes=num_classes))
             self.body.append(nn.LeakyReLU(0.2))
             inputs = outputs
-        self.body.append(nn.Linear(inputs, math.prod(shape)))
+        images = (shape.channels, shape.resolution, shape.resolution)
+        self.body.append(nn.Linear(inputs, math.prod(images)))
         self.body.append(nn.Tanh())
-        self.body.append(nn.Unflatten(1, shape))
-        initialise(self, init)
+        self.body.append(nn.Unflatten(1, images))
+        initialise(self, model.init)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, latent_dim) -> (N, C, H, W) in [-1, 1]."""
@@ -51,84 +46,34 @@ class MLPGenerator(Generator):
 class MLPDiscriminator(Discriminator):
     """``depth - 1`` hidden layers, twice ``width`` units in the first and half as many in each next; LeakyReLU."""
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        depth: int,
-        shape: tuple[int, int, int],
-        norm_kind: str = "none",
-        dropout: float = 0.0,
-        minibatch_stddev: bool = False,
-        init: str = "default",
-        num_classes: int = 0,
-        conditioning: str | None = None,
-    ) -> None:
+    def __init__(self, model: Model, shape: Shape) -> None:
         super().__init__()
-        channels, height, width_ = shape
-        self.labelled = LabelledImages(num_classes, resolution=height) if conditioning == "concat" else None
+        own = model.discriminator
+        conditioning = (own.conditioning or "projection") if shape.num_classes else None
+        concat = conditioning == "concat"
+        self.labelled = LabelledImages(shape.num_classes, resolution=shape.resolution) if concat else None
         self.body = nn.Sequential(nn.Flatten())
-        inputs = (channels + (1 if self.labelled else 0)) * height * width_
-        for outputs in (max(1, 2 * width // 2**i) for i in range(max(1, depth - 1))):
-            self.body.append(nn.Linear(inputs, outputs, bias=norm_kind in ("none", "spectral")))
-            self.body.extend([*norm(norm_kind, outputs, dense=True), nn.LeakyReLU(0.2)])
-            if dropout:
-                self.body.append(nn.Dropout(dropout))
+        inputs = (shape.channels + int(concat)) * shape.resolution**2
+        depth = model.depth or DEPTH
+        for outputs in (max(1, 2 * model.width // 2**i) for i in range(max(1, depth - 1))):
+            self.body.append(nn.Linear(inputs, outputs, bias=own.norm in ("none", "spectral")))
+            self.body.extend([*norm(own.norm, outputs, dense=True), nn.LeakyReLU(0.2)])
+            if own.dropout:
+                self.body.append(nn.Dropout(own.dropout))
             inputs = outputs
-        if minibatch_stddev:
+        if own.minibatch_stddev:
             self.body.append(MinibatchStddev())
-        self.head = Head(inputs + int(minibatch_stddev), num_classes=num_classes, conditioning=conditioning)
-        initialise(self, init)
-        if norm_kind == "spectral":
+        num_features = inputs + int(own.minibatch_stddev)
+        self.head = Head(num_features, num_classes=shape.num_classes, conditioning=conditioning)
+        initialise(self, model.init)
+        if own.norm == "spectral":
             normalise_spectrally(self.body, self.head)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> what ``head`` is given."""
-        return self.body(images if self.labelled is None else self.labelled(images, labels))  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""
-        return self.head(self.features(images, labels), labels)  # type: ignore[no-any-return]
+        if self.labelled is not None:
+            images = self.labelled(images, labels)
+        return self.head(self.body(images), labels)  # type: ignore[no-any-return]
 
 
-def build(
-    *,
-    width: int,
-    depth: int | None,
-    latent_dim: int,
-    init: str,
-    channels: int,
-    resolution: int,
-    num_classes: int,
-    generator_norm: str,
-    generator_conditioning: str | None,
-    discriminator_norm: str,
-    discriminator_conditioning: str | None,
-    discriminator_dropout: float,
-    discriminator_minibatch_stddev: bool,
-    discriminator_pack: int,
-) -> tuple[Generator, Discriminator]:
-    """The pair; ``depth=None`` means 3, which with width 256 is 256-512-1024 against 512-256."""
-    depth = 3 if depth is None else depth
-    generator = MLPGenerator(
-        width=width,
-        depth=depth,
-        latent_dim=latent_dim,
-        shape=(channels, resolution, resolution),
-        norm_kind=generator_norm,
-        init=init,
-        num_classes=num_classes,
-        conditioning=generator_conditioning,
-    )
-    discriminator = MLPDiscriminator(
-        width=width,
-        depth=depth,
-        shape=(channels * discriminator_pack, resolution, resolution),
-        norm_kind=discriminator_norm,
-        dropout=discriminator_dropout,
-        minibatch_stddev=discriminator_minibatch_stddev,
-        init=init,
-        num_classes=num_classes,
-        conditioning=discriminator_conditioning,
-    )
-    return generator, packed(discriminator, discriminator_pack)
+NETWORKS = Networks(MLPGenerator, packed(MLPDiscriminator))

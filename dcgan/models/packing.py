@@ -1,8 +1,12 @@
 """PacGAN: a discriminator that judges several images at once."""
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor
 
-from dcgan.models.base import Discriminator, Verdict
+from dcgan.config.options import Model
+from dcgan.models.base import Discriminator, Shape, Verdict
 
 
 class Packed(Discriminator):
@@ -24,6 +28,12 @@ class Packed(Discriminator):
         return self.discriminator(packs)  # type: ignore[no-any-return]
 
 
-def packed(discriminator: Discriminator, pack: int) -> Discriminator:
-    """``discriminator`` itself where there is nothing to pack."""
-    return discriminator if pack == 1 else Packed(discriminator, pack)
+def packed(discriminator: Callable[[Any, Shape], Discriminator]) -> Callable[[Any, Shape], Discriminator]:
+    """``discriminator`` for packs of images where a model's ``discriminator.pack`` asks for them, else itself."""
+
+    def build(model: Model, shape: Shape) -> Discriminator:
+        pack = model.discriminator.pack
+        one = discriminator(model, shape._replace(channels=shape.channels * pack))
+        return one if pack == 1 else Packed(one, pack)
+
+    return build

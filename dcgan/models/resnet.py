@@ -9,9 +9,11 @@ LeakyReLU and each block starts as the identity of its shortcut, its last convol
 import torch
 from torch import Tensor, nn
 
-from dcgan.models.base import Discriminator, Generator, Verdict
+from dcgan.config.options import ResNet
+from dcgan.models.base import Discriminator, Generator, Networks, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, ToMaps, default_depth, initialise, upsample
+from dcgan.models.fast import memory_format
+from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, initialise, stages, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -19,12 +21,12 @@ from dcgan.models.packing import packed
 class UpBlock(nn.Module):
     """(N, C, H, W) -> (N, C, 2 H, 2 W)."""
 
-    def __init__(self, width: int, *, norm_kind: str, upsample_kind: str, num_classes: int) -> None:
+    def __init__(self, width: int, *, norm_kind: str, upsample_kind: str, num_classes: int, fast: bool) -> None:
         super().__init__()
         self.body = Labelled(
             *norm(norm_kind, width, num_classes=num_classes),
             _activation(norm_kind),
-            *upsample(upsample_kind, width, width),
+            *upsample(upsample_kind, width, width, fast=fast),
             *norm(norm_kind, width, num_classes=num_classes),
             _activation(norm_kind),
             nn.Conv2d(width, width, 3, padding=1),
@@ -62,39 +64,32 @@ class DownBlock(nn.Module):
 class ResNetGenerator(Generator):
     """Dense to a small map, then ``depth`` residual blocks that double it."""
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        depth: int,
-        latent_dim: int,
-        channels: int,
-        resolution: int,
-        norm_kind: str,
-        upsample_kind: str,
-        init: str,
-        num_classes: int,
-        conditioning: str | None,
-    ) -> None:
-        super().__init__(latent_dim=latent_dim, num_classes=num_classes)
-        base = resolution // 2**depth
-        classes = num_classes if conditioning == "norm" else 0
-        self.labelled = LabelledLatents(num_classes) if conditioning == "concat" else None
+    def __init__(self, model: ResNet, shape: Shape) -> None:
+        super().__init__(latent_dim=model.latent_dim, num_classes=shape.num_classes)
+        width, kind, depth = model.width, model.generator.norm, stages(model.depth, shape.resolution)
+        base = shape.resolution // 2**depth
+        conditioning = (model.generator.conditioning or "concat") if shape.num_classes else None
+        of_block = {
+            "norm_kind": kind,
+            "upsample_kind": model.upsample,
+            "num_classes": shape.num_classes if conditioning == "norm" else 0,
+            "fast": shape.fast,
+        }
+        self.labelled = LabelledLatents(shape.num_classes) if conditioning == "concat" else None
         self.stem = nn.Sequential(
-            nn.Linear(latent_dim + (EMBEDDING_DIM if self.labelled else 0), width * base**2),
-            ToMaps(width, base, base),
+            nn.Linear(model.latent_dim + (EMBEDDING_DIM if self.labelled else 0), width * base**2),
+            nn.Unflatten(1, (width, base, base)),
         )
-        self.blocks = nn.ModuleList(
-            UpBlock(width, norm_kind=norm_kind, upsample_kind=upsample_kind, num_classes=classes) for _ in range(depth)
-        )
+        self.blocks = nn.ModuleList(UpBlock(width, **of_block) for _ in range(depth))  # type: ignore[arg-type]
         self.to_image = nn.Sequential(
-            *norm(norm_kind, width), _activation(norm_kind), nn.Conv2d(width, channels, 3, padding=1), nn.Tanh()
+            *norm(kind, width), _activation(kind), nn.Conv2d(width, shape.channels, 3, padding=1), nn.Tanh()
         )
-        initialise(self, init)
-        if norm_kind == "none":
+        initialise(self, model.init)
+        if kind == "none":
             _start_as_identity(self)
-        if init == "kaiming":
+        if model.init == "kaiming":
             _without_gain(*(block.shortcut for block in self.blocks if isinstance(block, UpBlock)), self.to_image)
+        self.to(memory_format=memory_format(fast=shape.fast))
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """(N, latent_dim) -> (N, C, H, W) in [-1, 1]."""
@@ -110,51 +105,39 @@ class ResNetDiscriminator(Discriminator):
     Without normalisation the mean takes the sum's place: 49 times as large, first logits would be beyond 10.
     """
 
-    def __init__(
-        self,
-        *,
-        width: int,
-        depth: int,
-        channels: int,
-        resolution: int,
-        norm_kind: str,
-        dropout: float,
-        minibatch_stddev: bool,
-        init: str,
-        num_classes: int,
-        conditioning: str | None,
-    ) -> None:
+    def __init__(self, model: ResNet, shape: Shape) -> None:
         super().__init__()
-        self.norm_kind = norm_kind
-        self.labelled = LabelledImages(num_classes, resolution=resolution) if conditioning == "concat" else None
+        own, width, depth = model.discriminator, model.width, stages(model.depth, shape.resolution)
+        self.norm_kind = own.norm
+        conditioning = (own.conditioning or "projection") if shape.num_classes else None
+        concat = conditioning == "concat"
+        self.labelled = LabelledImages(shape.num_classes, resolution=shape.resolution) if concat else None
         self.body = nn.Sequential()
-        inputs = channels + (1 if self.labelled else 0)
+        inputs = shape.channels + int(concat)
         for i in range(depth):
-            self.body.append(DownBlock(inputs, width, norm_kind=norm_kind, first=i == 0))
-            if dropout:
-                self.body.append(nn.Dropout(dropout))
+            self.body.append(DownBlock(inputs, width, norm_kind=own.norm, first=i == 0))
+            if own.dropout:
+                self.body.append(nn.Dropout(own.dropout))
             inputs = width
-        if minibatch_stddev:
+        if own.minibatch_stddev:
             self.body.append(MinibatchStddev())
-        self.body.append(DownBlock(width + int(minibatch_stddev), width, norm_kind=norm_kind, down=False))
-        self.body.extend([*norm(norm_kind, width), _activation(norm_kind)])
-        self.head = Head(width, num_classes=num_classes, conditioning=conditioning)
-        initialise(self, init)
-        if norm_kind == "none":
+        self.body.append(DownBlock(width + int(own.minibatch_stddev), width, norm_kind=own.norm, down=False))
+        self.body.extend([*norm(own.norm, width), _activation(own.norm)])
+        self.head = Head(width, num_classes=shape.num_classes, conditioning=conditioning)
+        initialise(self, model.init)
+        if own.norm == "none":
             _start_as_identity(self)
-        if init == "kaiming":
+        if model.init == "kaiming":
             _without_gain(*(block.shortcut for block in self.body if isinstance(block, DownBlock)), self.head)
-        if norm_kind == "spectral":
+        if own.norm == "spectral":
             normalise_spectrally(self.body, self.head)
-
-    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """(N, C, H, W) in [-1, 1] -> (N, width)."""
-        maps: Tensor = self.body(images if self.labelled is None else self.labelled(images, labels))
-        return maps.mean((2, 3)) if self.norm_kind == "none" else maps.sum((2, 3))
+        self.to(memory_format=memory_format(fast=shape.fast))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """(N, C, H, W) in [-1, 1] -> logits (N,)."""
-        return self.head(self.features(images, labels), labels)  # type: ignore[no-any-return]
+        maps: Tensor = self.body(images if self.labelled is None else self.labelled(images, labels))
+        features = maps.mean((2, 3)) if self.norm_kind == "none" else maps.sum((2, 3))
+        return self.head(features, labels)  # type: ignore[no-any-return]
 
 
 def _activation(norm_kind: str) -> nn.Module:
@@ -176,49 +159,4 @@ def _without_gain(*parts: nn.Module) -> None:
                 layer.weight /= KAIMING_GAIN
 
 
-def build(
-    *,
-    width: int,
-    depth: int | None,
-    latent_dim: int,
-    upsample: str,
-    init: str,
-    channels: int,
-    resolution: int,
-    num_classes: int,
-    generator_norm: str,
-    generator_conditioning: str | None,
-    discriminator_norm: str,
-    discriminator_conditioning: str | None,
-    discriminator_dropout: float,
-    discriminator_minibatch_stddev: bool,
-    discriminator_pack: int,
-) -> tuple[Generator, Discriminator]:
-    """The pair; ``depth=None`` chooses the blocks by the resolution, which must be a multiple of 2 ** depth."""
-    depth = depth or default_depth(resolution)
-    assert resolution % 2**depth == 0  # a configuration with another is refused
-    generator = ResNetGenerator(
-        width=width,
-        depth=depth,
-        latent_dim=latent_dim,
-        channels=channels,
-        resolution=resolution,
-        norm_kind=generator_norm,
-        upsample_kind=upsample,
-        init=init,
-        num_classes=num_classes,
-        conditioning=generator_conditioning,
-    )
-    discriminator = ResNetDiscriminator(
-        width=width,
-        depth=depth,
-        channels=channels * discriminator_pack,
-        resolution=resolution,
-        norm_kind=discriminator_norm,
-        dropout=discriminator_dropout,
-        minibatch_stddev=discriminator_minibatch_stddev,
-        init=init,
-        num_classes=num_classes,
-        conditioning=discriminator_conditioning,
-    )
-    return generator, packed(discriminator, discriminator_pack)
+NETWORKS = Networks(ResNetGenerator, packed(ResNetDiscriminator))

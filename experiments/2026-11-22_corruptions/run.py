@@ -19,9 +19,9 @@ from torch import Tensor
 from torchvision.transforms import functional
 from torchvision.utils import make_grid
 
-from dcgan.data.module import load_mnist
-from dcgan.features import load_feature_space
-from dcgan.images import save_png
+from dcgan.data.images import save_png
+from dcgan.data.readers import read
+from dcgan.features.spaces import load_feature_space
 from dcgan.metrics.measure import measure, values
 from dcgan.metrics.reference import shipped_reference, subset
 
@@ -85,7 +85,7 @@ CORRUPTIONS: dict[str, Callable[[Tensor, int], Tensor]] = {
 
 def main() -> None:
     torch.set_num_threads(1)
-    images = load_mnist(Path(os.environ.get("DCGAN_DATA", "data")), split="train")[0]
+    images = read("mnist", Path(os.environ.get("DCGAN_DATA") or "data"), split="train")[0]
     images = images[subset(len(images), 10_000)]
     images = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
     done = [json.loads(line) for line in RESULTS.read_text().splitlines()] if RESULTS.exists() else []

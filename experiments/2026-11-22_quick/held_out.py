@@ -1,6 +1,6 @@
 """Runs judged by an extractor that nobody has looked at while choosing the recipe: 10,000 samples, the test split.
 
-    python -m dcgan.train_classifier --seed 3 --out digits_3.safetensors
+    python -m dcgan.features.train_classifier --seed 3 --out digits_3.safetensors
     python experiments/2026-11-22_quick/held_out.py digits_3.safetensors outputs/<run> ...
 
 Draws from each run's best checkpoint, as evaluate does, samples of seed 0; as many training images are scored before.
@@ -17,11 +17,11 @@ from pathlib import Path
 from safetensors.torch import load_file
 from wider_noise import scores
 
-from dcgan.classifier import Classifier
-from dcgan.data.module import LOADERS
-from dcgan.features import ClassifierFeatures, FeatureSpace
-from dcgan.provenance import provenance
-from dcgan.runs import load_gan
+from dcgan.data.readers import read
+from dcgan.features.classifier import Classifier
+from dcgan.features.spaces import ClassifierFeatures, FeatureSpace
+from dcgan.runs.load import load
+from dcgan.runs.provenance import provenance
 
 RESULTS = Path(__file__).parent / "held_out.jsonl"
 
@@ -36,14 +36,14 @@ def main() -> None:
     classifier.load_state_dict(load_file(arguments.weights))
     sha256 = hashlib.sha256(arguments.weights.read_bytes()).hexdigest()
     space = FeatureSpace(arguments.weights.stem, sha256, ClassifierFeatures(classifier), head=classifier.head)
-    train, test = (LOADERS["mnist"](Path(arguments.root), split=split)[0] for split in ("train", "test"))
+    train, test = (read("mnist", Path(arguments.root), split=split)[0] for split in ("train", "test"))
     real = space.extract(test)
     measured = [({"images": "real"}, scores(train[: len(test)], real, space))]
     for run in arguments.runs:
-        gan, config, step = load_gan(run, checkpoint="best", device="cpu")
+        generator, config, _, step = load(run, checkpoint="best", device="cpu")
         commit = json.loads((run / "provenance.jsonl").read_text())["git_commit"]
         what = {"images": config.name, "seed": config.seed, "step": step, "commit_of_run": commit}
-        measured.append((what, scores(gan.sample(n=len(test), seed=0), real, space)))
+        measured.append((what, scores(generator.sample(n=len(test), seed=0), real, space)))
     for what, measures in measured:
         print(what, measures)
         line = {"extractor": space.name, "sha256": sha256, **what, "measures": measures}

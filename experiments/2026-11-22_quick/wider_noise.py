@@ -14,14 +14,14 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from dcgan import gan as gans
-from dcgan.data.module import LOADERS
-from dcgan.features import FeatureSpace, load_feature_space
-from dcgan.latents import sample_latents
+from dcgan.data.latents import sample_latents
+from dcgan.data.readers import read
+from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.metrics.frechet import Moments, frechet_distance
 from dcgan.metrics.manifold import Balls, manifold
-from dcgan.provenance import provenance
-from dcgan.runs import load_gan
+from dcgan.models import base
+from dcgan.runs.load import load
+from dcgan.runs.provenance import provenance
 
 RESULTS = Path(__file__).parent / "noise.jsonl"
 
@@ -44,13 +44,13 @@ def main() -> None:
     parser.add_argument("--times", type=float, nargs="+", default=[1, 1.15, 1.3, 1.5, 2])
     parser.add_argument("--root", default=os.environ.get("DCGAN_DATA", "data"))
     arguments = parser.parse_args()
-    gan, config, step = load_gan(arguments.run, checkpoint="last", device="cpu")
+    generator, config, _, step = load(arguments.run, checkpoint="last", device="cpu")
     space = load_feature_space("digits1")
-    images, _ = LOADERS["mnist"](Path(arguments.root), split="test")
+    images, _ = read("mnist", Path(arguments.root), split="test")
     real = space.extract(images)
     for times in arguments.times:
-        with patch.object(gans, "sample_latents", lambda times=times, **given: times * sample_latents(**given)):
-            fake = gan.sample(n=len(images), seed=0)
+        with patch.object(base, "sample_latents", lambda times=times, **given: times * sample_latents(**given)):
+            fake = generator.sample(n=len(images), seed=0)
         measures = scores(fake, real, space)
         print(times, measures, flush=True)
         line = {"times": times, "name": config.name, "seed": config.seed, "step": step, "measures": measures}

@@ -26,8 +26,8 @@ RECIPES = [path.stem for path in FILES if not path.stem.startswith(("quick", "be
 # The average forgets faster than in a long run: at 10,000 images it would still hold what 500 steps began with.
 SHORT = ["trainer.max_steps=500", "ema.half_life=1", "metrics.every=100", "logger=csv", "trainer.gpus=0"]
 FLIPPED = """
-from dcgan.cli import cli
-from dcgan.losses import NonSaturating
+from dcgan.shell.cli import cli
+from dcgan.training.losses import NonSaturating
 from dcgan.train import main
 right = NonSaturating.generator
 NonSaturating.generator = lambda self, **logits: -right(self, **logits)

@@ -35,21 +35,23 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import MNIST
 
-from dcgan import build, runs
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
+from dcgan.data.images import to_float
+from dcgan.data.latents import random_stream
 from dcgan.data.module import StepSampler
 from dcgan.data.sources import prepare
-from dcgan.gan import GAN, frozen
-from dcgan.images import to_float
-from dcgan.latents import random_stream
+from dcgan.runs import run as runs
+from dcgan.training import build
+from dcgan.training.gan import GAN
+from dcgan.training.player import frozen
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
     """The loop of the tutorials: float32, default layout, a DataLoader over torchvision's MNIST and its transforms."""
-    gan = build.build_gan(replace(config, channels_last=False, fast_ends=False, fast_gradients=False))
+    gan = build.build_gan(replace(config, fast=False))
     generator, discriminator = gan.generator, gan.discriminator
     g_optimizer, d_optimizer = (
         torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)
@@ -82,7 +84,7 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
 
 def serve_plain_loop(config: TrainConfig, pipe: Connection) -> None:
     """Takes as many steps as the pipe says and answers how many seconds they took, until it says 0."""
-    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]  # Lightning's: see hardware.ask_for_gpus_once
+    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]  # Lightning's: see ask_for_gpus_once in dcgan/runs/hardware.py
     loop = plain_loop(config)
     while steps := pipe.recv():
         pipe.send(seconds(loop, steps))

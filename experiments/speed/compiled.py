@@ -12,7 +12,7 @@ from pathlib import Path
 from bench import bare_loop, build_run, ratio, seconds
 from record import record
 
-from dcgan import build
+from dcgan.training import build
 
 RESULTS = Path(__file__).parent / "compiled.jsonl"
 ROUNDS, STEPS = 10, 10

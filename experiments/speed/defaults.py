@@ -1,6 +1,6 @@
 """What each of the defaults that are there for speed is worth: images/s of ``dcgan.train`` with all, and without one.
 
-    python experiments/speed/defaults.py --width 64 --threads 2 --without keep_freed_memory=false
+    python experiments/speed/defaults.py --width 64 --threads 2 --without fast=false
 
 In turns, nine rounds; 150 steps of 128 images, no evaluation; the speed that a run logs over steps 51 to 150. A ratio
 is that of two runs of one round. Appends to defaults.jsonl.
@@ -17,10 +17,7 @@ from record import record
 RESULTS = Path(__file__).parent / "defaults.jsonl"
 ROUNDS = 9
 WITHOUT = [
-    "fast_ends=false",
-    "fast_gradients=false",
-    "keep_freed_memory=false",
-    "channels_last=false",
+    "fast=false",
     "trainer.precision=32-true",
 ]
 

@@ -23,8 +23,8 @@ def evaluation(root: str) -> dict[str, float]:
     """One evaluation in the space ``digits``, piece by piece, in this process."""
     import torch
 
-    from dcgan.data.module import load_mnist
-    from dcgan.features import load_feature_space
+    from dcgan.data.readers import read
+    from dcgan.features.spaces import load_feature_space
     from dcgan.metrics.bootstrap import mean, multiplicities
     from dcgan.metrics.classes import class_measures, inception_score
     from dcgan.metrics.frechet import frechet_estimate
@@ -33,7 +33,7 @@ def evaluation(root: str) -> dict[str, float]:
     from dcgan.metrics.measure import measure
     from dcgan.metrics.reference import shipped_reference
 
-    images = load_mnist(Path(root), split="train")[0][:10_000]
+    images = read("mnist", Path(root), split="train")[0][:10_000]
     seconds: dict[str, float] = {}
     clock = time.perf_counter()
 

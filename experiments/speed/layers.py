@@ -4,8 +4,8 @@
 
 Each 4x4 convolution of stride 2 is computed as it stands, and rewritten: as a 2x2 convolution of stride 1 on 2x2
 blocks of pixels (space to depth), as one matrix product on gathered patches, or with the weights' gradient as a dilated
-convolution in which images and channels change places (fast_gradients). ``package`` is what dcgan computes with
-fast_ends: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
+convolution in which images and channels change places (dcgan/models/fast.py). ``package`` is what dcgan
+computes with ``fast``: blocks for the first layer, a matrix product and col2im for the last. Appends to layers.jsonl.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from record import record
 from torch import Tensor, nn
 
-from dcgan.models.layers import KERNEL, FromImages, Strided, ToImages
+from dcgan.models.fast import KERNEL, FromImages, Strided, ToImages
 
 RESULTS = Path(__file__).parent / "layers.jsonl"
 REPEATS, BATCH = 60, 128

@@ -16,7 +16,7 @@ from bench import bare_loop, build_run, copy_microseconds, seconds
 from record import record
 from torch.profiler import ProfilerActivity, profile
 
-from dcgan import build
+from dcgan.training import build
 
 RESULTS = Path(__file__).parent / "operations.jsonl"
 STEPS = 12
@@ -32,7 +32,7 @@ KINDS = {
 def kind(name: str, shapes: list[list[int]]) -> str:
     if "convolution" in name:
         weight = next(shape for shape in reversed(shapes) if len(shape) == 4)
-        return f"convolutions, {'inner' if weight[1] > 4 else 'first'}"  # gradients of fast_gradients are some, too
+        return f"convolutions, {'inner' if weight[1] > 4 else 'first'}"  # gradients in their fast form are some, too
     return next((shown for shown, parts in KINDS.items() if any(part in name for part in parts)), "the rest")
 
 

@@ -18,8 +18,9 @@ and they are padded to PyTorch-GAN's 32x32, where it resizes.
 
 All are scored like our runs while training (``fid_digits``, 2,000 samples, training split) and with the two extractors
 that nothing is tuned to. Samples and real images of 64x64 go through one resize and those of 32x32 through one crop, to
-28x28: dcgan.images.fit. Time spent on scoring is not counted; reading and resizing the data is (at the start, once),
-imports are not. Ours, which must end within --minutes: ``quick``, which is given labels, and ``best``, which is not.
+28x28: dcgan.data.images.fit. Time spent on scoring is not counted; reading and resizing the data is (at the start,
+once), imports are not. Ours, which must end within --minutes: ``quick``, which is given labels, and ``best``, which is
+not.
 """
 
 import argparse
@@ -42,13 +43,13 @@ from lightning import Callback, Trainer
 from record import with_provenance
 from torch import Tensor, nn
 
-from dcgan import runs
+from dcgan.data.images import to_float, to_uint8
 from dcgan.data.module import ImageData
-from dcgan.features import load_feature_space
-from dcgan.gan import GAN
-from dcgan.images import to_float, to_uint8
+from dcgan.features.spaces import load_feature_space
 from dcgan.metrics.measure import monitor, values
-from dcgan.metrics.reference import Reference, reference
+from dcgan.metrics.reference import Reference, reference_of
+from dcgan.runs import run as runs
+from dcgan.training.gan import GAN
 
 RESULTS = Path(__file__).parent / "peers.jsonl"
 NUM_SAMPLES = 2000
@@ -237,7 +238,7 @@ class Clock:
     def load_references(self, images: Tensor) -> None:
         self.pause()
         for name, space in self.spaces.items():
-            self.references[name] = reference(space, images, with_features=False, cache=self.root / "statistics")
+            self.references[name] = reference_of(space, images, with_features=False, cache=self.root / "statistics")
         self.go_on()
 
     def score_if_due(self, step: int, sample: Callable[[], Tensor], *, last: bool = False) -> bool:
@@ -288,7 +289,7 @@ class ScoreWhileTraining(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:
         step = trainer.global_step
-        sample = partial(pl_module.sample, n=NUM_SAMPLES, seed=pl_module.seed)
+        sample = partial(pl_module.ema.generator.sample, n=NUM_SAMPLES, seed=pl_module.seed)
         if self.clock.score_if_due(step, sample, last=step == trainer.max_steps):
             trainer.should_stop = True
 

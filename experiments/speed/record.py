@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from dcgan.provenance import provenance
+from dcgan.runs.provenance import provenance
 
 
 def record(path: Path, line: dict[str, Any]) -> None:

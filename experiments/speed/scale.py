@@ -3,7 +3,7 @@
     python experiments/speed/scale.py
 
 Around one setting (width 64, batch 128, 28x28, two strided convolutions), one thing changes at a time. Measured: the
-bare step of bench.py on one thread, in bf16 and in float32, medians. Counted, with ``fast_ends`` off, as an accelerator
+bare step of bench.py on one thread, in bf16 and in float32, medians. Counted, with ``fast`` off, as an accelerator
 computes: floating-point operations of matrix products and convolutions, bytes that each operation reads and returns
 (caches ignored, and what the optimisers write in place), and the number of operations. Overwrites scale.jsonl;
 scale_table.py turns it into the table, and derives what an accelerator would take.
@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from dcgan import build
+from dcgan.training import build
 
 RESULTS = Path(__file__).parent / "scale.jsonl"
 STEPS, WARM_UP = 9, 3
@@ -61,7 +61,7 @@ def measure(setting: dict[str, int], precision: str, root: str) -> dict[str, Any
     words = [f"trainer.precision={precision}", *(f"{key}={value}" for key, value in setting.items())]
     run = build_run(words, root=root, folder=Path("unused"))
     loop = bare_loop(run, run.gan)
-    counted = bare_loop(run, build.build_gan(replace(run.config, fast_ends=False)))
+    counted = bare_loop(run, build.build_gan(replace(run.config, fast=False)))
     times = []
     for _ in range(WARM_UP + STEPS):
         started = time.perf_counter()

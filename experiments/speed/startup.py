@@ -1,9 +1,11 @@
-"""How long until something happens: --help and a mistake, in turns with a baseline, and the first optimiser step.
+"""How long until something happens: --help, a mistake, the first optimiser step, a drawing; in turns with baselines.
 
     python experiments/speed/startup.py
 
 --help and a mistake against a smallest program with Hydra's own --help, started as we are; the first step of
-``experiment=quick``, data present, against the imports it needs, in the same process. Appends to startup.jsonl.
+``experiment=quick``, data present, against the imports it needs, in the same process; 64 images drawn by
+``dcgan.generate`` from a run of ``experiment=quick`` (one step of it), in turns with the import of torch alone, with
+the peak of its memory. Appends to startup.jsonl.
 """
 
 import os
@@ -32,7 +34,7 @@ import time
 begun = time.perf_counter()
 from hydra import compose, initialize_config_dir
 from lightning import Callback
-from dcgan import runs
+from dcgan.runs import run as runs
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 imported = time.perf_counter()
@@ -66,13 +68,33 @@ def first_step(root: str) -> tuple[float, float]:
     return imports, step
 
 
+def drawing(run: Path, turn: int) -> tuple[float, float, float]:
+    """Seconds of the import of torch alone, of drawing, and the peak of its memory in MB."""
+    torch_alone = seconds("-c", "import torch", code=0)
+    started = time.perf_counter()
+    words = ["-m", "dcgan.generate", f"run={run}", "n=64", f"out=drawn{turn}.png"]
+    child = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    assert status == 0
+    return torch_alone, time.perf_counter() - started, usage.ru_maxrss / 1000
+
+
+def one_step_of_quick(root: str) -> Path:
+    words = ["-m", "dcgan.train", "experiment=quick", "trainer.max_steps=1", "metrics.num_samples=20", "trainer.gpus=0"]
+    subprocess.run([sys.executable, *words, f"data.root={root}"], check=True, capture_output=True)
+    return next(Path("outputs").iterdir())
+
+
 def main() -> None:
     found: dict[str, list[float]] = {}
     root = str(Path(os.environ.get("DCGAN_DATA", "data")).absolute())
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         Path("alone.py").write_text(HYDRA_ALONE)
-        for _ in range(PAIRS):
+        run = one_step_of_quick(root)
+        for turn in range(PAIRS):
+            for name, value in zip(("torch_alone", "drawing", "drawing_megabytes"), drawing(run, turn), strict=True):
+                found.setdefault(name, []).append(round(value, 3))
             for name, words, code in (
                 ("hydra_alone", ["alone.py", "--help"], 0),
                 ("help", ["-m", "dcgan.train", "--help"], 0),
@@ -81,11 +103,11 @@ def main() -> None:
                 found.setdefault(name, []).append(round(seconds(*words, code=code), 3))
             for name, value in zip(("imports", "first_step_after_imports"), first_step(root), strict=True):
                 found.setdefault(name, []).append(round(value, 3))
-    for name in ("help", "mistake"):
-        over = [a - b for a, b in zip(found[name], found["hydra_alone"], strict=True)]
-        found[f"{name}_over_hydra"] = [round(value, 3) for value in over]
+    for name, alone in (("help", "hydra_alone"), ("mistake", "hydra_alone"), ("drawing", "torch_alone")):
+        over = [a - b for a, b in zip(found[name], found[alone], strict=True)]
+        found[f"{name}_over_{alone}"] = [round(value, 3) for value in over]
     for name, values in found.items():
-        print(f"{name:<26} {statistics.median(values):.2f} s ({min(values):.2f} to {max(values):.2f})")
+        print(f"{name:<26} {statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})")
     record(RESULTS, {"seconds": found})
 
 

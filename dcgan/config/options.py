@@ -1,0 +1,214 @@
+"""The options of every group, one dataclass each: which keys it has, their types, their rules. What they mean is said
+where they are set, in conf/.
+
+To add a key: here and in the YAML of its option. An option without keys of its own needs no dataclass.
+"""
+
+from dataclasses import dataclass, field, make_dataclass
+from typing import Annotated, Any, NamedTuple
+
+from dcgan.config.registry import lookup
+from dcgan.config.rules import (
+    BELOW_ONE,
+    BETAS,
+    NOT_NEGATIVE,
+    PATH,
+    POSITIVE,
+    SHARE,
+    UP_TO_HALF,
+    Rule,
+    at_least,
+    one_of,
+)
+
+NORMS = ("batch", "layer", "group", "none")
+INIT = one_of("default", "normal", "orthogonal", "kaiming")
+UPSAMPLE = one_of("transposed", "nearest", "pixel_shuffle")
+
+
+@dataclass
+class Option:
+    """What every option has."""
+
+    name: str
+
+
+# --- model
+
+
+@dataclass
+class OfGenerator:
+    norm: Annotated[str, one_of(*NORMS)] = "batch"
+    conditioning: Annotated[str | None, one_of("concat", "norm")] = None
+
+
+@dataclass
+class OfDiscriminator:
+    norm: Annotated[str, one_of(*NORMS, "spectral")] = "batch"
+    conditioning: Annotated[str | None, one_of("projection", "concat", "auxiliary")] = None
+    dropout: Annotated[float, BELOW_ONE] = 0.0
+    minibatch_stddev: bool = False
+    pack: Annotated[int, at_least(1)] = 1
+
+
+@dataclass
+class Model(Option):
+    """What the models of this package share."""
+
+    width: Annotated[int, at_least(1)]
+    latent_dim: Annotated[int, at_least(1)]
+    depth: Annotated[int | None, at_least(1)] = None
+    norm: Annotated[str, one_of(*NORMS, hint="; spectral is model.discriminator.norm's")] = "batch"
+    init: Annotated[str, INIT] = "normal"
+    conditional: bool = False
+    generator: OfGenerator = field(default_factory=OfGenerator)
+    discriminator: OfDiscriminator = field(default_factory=OfDiscriminator)
+
+
+@dataclass
+class DCGAN(Model):
+    upsample: Annotated[str, UPSAMPLE] = "transposed"
+    dense_units: Annotated[int | None, at_least(1)] = None
+    base_convs: Annotated[int, at_least(0)] = 0
+
+
+@dataclass
+class ResNet(Model):
+    upsample: Annotated[str, UPSAMPLE] = "nearest"
+
+
+# --- loss, penalty, augment
+
+
+@dataclass
+class NonSaturating(Option):
+    label_smoothing: Annotated[float, UP_TO_HALF] = 0.0
+    label_flipping: Annotated[float, UP_TO_HALF] = 0.0
+
+
+@dataclass
+class Wasserstein(Option):
+    weight_clip: Annotated[float | None, POSITIVE] = None
+
+
+@dataclass
+class Penalty(Option):
+    gamma: Annotated[float, POSITIVE] = 1.0
+    every: Annotated[int, at_least(1)] = 1
+
+
+@dataclass
+class Augment(Option):
+    consistency: Annotated[float, NOT_NEGATIVE] = 0.0
+
+
+@dataclass
+class DiffAugment(Augment):
+    translation: Annotated[float, SHARE] = 0.125
+    cutout: Annotated[float, SHARE] = 0.5
+    brightness: Annotated[float, NOT_NEGATIVE] = 0.5
+
+
+@dataclass
+class Noise(Augment):
+    std: Annotated[float, POSITIVE] = 0.5
+    decay_steps: Annotated[int, at_least(1)] = 5000
+
+
+# --- optimizer: that of one network, and what the group adds
+
+
+@dataclass
+class Optimizer(Option):
+    lr: Annotated[float, POSITIVE]
+    clip: Annotated[float | None, POSITIVE] = None
+
+
+@dataclass
+class Adam(Optimizer):
+    betas: Annotated[list[float], BETAS] = field(default_factory=lambda: [0.5, 0.999])
+
+
+@dataclass
+class AdamW(Adam):
+    weight_decay: Annotated[float, NOT_NEGATIVE] = 0.01
+
+
+@dataclass
+class Momentum(Optimizer):
+    momentum: Annotated[float, BELOW_ONE] = 0.0
+
+
+OPTIMIZERS: dict[str, type[Option]] = {"adam": Adam, "adamw": AdamW, "rmsprop": Momentum, "sgd": Momentum}
+
+
+@dataclass
+class Pair:
+    """Of both networks: the block of each takes the group's values unless it is given its own."""
+
+    generator: Any = None  # an ``Optimizer`` each, once checked
+    discriminator: Any = None
+    schedule: Annotated[str, one_of("constant", "linear", "cosine")] = "constant"
+    warmup: Annotated[int, at_least(0)] = 0
+
+
+# --- data, metrics, logger
+
+
+@dataclass
+class Data(Option):
+    root: Annotated[str, PATH]
+    batch_size: Annotated[int, Rule("must be at least 2: batch norm needs a batch", lambda value: value >= 2)]
+    resolution: Annotated[int, Rule("must be a multiple of 4", lambda value: value >= 4 and value % 4 == 0)]
+    channels: Annotated[int, one_of(1, 3)]
+
+
+@dataclass
+class Metrics(Option):
+    every: Annotated[int, at_least(1)] = 500
+    num_samples: Annotated[int, at_least(2)] = 2000
+
+
+@dataclass
+class Inception(Metrics):
+    weights: Annotated[str | None, PATH] = None
+
+
+@dataclass
+class Logger:
+    name: Annotated[str, one_of("tensorboard", "csv", "none")]
+
+
+class Group(NamedTuple):
+    """A folder of conf/: the dataclasses of options with keys of their own, and that of all others."""
+
+    own: dict[str, type]
+    usual: type | None = Option  # None: there are no others
+
+    def kind(self, name: str, *, key: str) -> type:
+        """The dataclass of an option.
+
+        Raises:
+            ValueError: there is no such option, and there must be one.
+        """
+        return self.own.get(name, self.usual) if self.usual else lookup(self.own, name, key=key)
+
+    def kinds(self) -> list[type]:
+        """All of them."""
+        return [*self.own.values(), *([self.usual] if self.usual else [])]
+
+
+def _of_both(kind: type) -> type:
+    return make_dataclass(f"Both{kind.__name__}", [], bases=(Pair, kind), kw_only=True)
+
+
+GROUPS: dict[str, Group] = {
+    "model": Group({"dcgan": DCGAN, "mlp": Model, "resnet": ResNet}, None),
+    "loss": Group({"non_saturating": NonSaturating, "wasserstein": Wasserstein}),
+    "penalty": Group({"none": Option}, Penalty),
+    "augment": Group({"none": Option, "diffaugment": DiffAugment, "noise": Noise}, Augment),
+    "optimizer": Group({name: _of_both(kind) for name, kind in OPTIMIZERS.items()}, _of_both(Optimizer)),
+    "data": Group({}, Data),
+    "metrics": Group({"none": Option, "inception": Inception}, Metrics),
+    "logger": Group({}, Logger),
+}

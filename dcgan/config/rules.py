@@ -1,0 +1,63 @@
+"""What a value must satisfy, in words and as a test; a key's type carries its rule: ``Annotated[float, POSITIVE]``."""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Rule:
+    """``words`` follow the offending key and value. ``None`` passes where the type allows it."""
+
+    words: str
+    holds: Callable[[Any], bool]
+    convert: Callable[[Any], Any] = lambda value: value  # what becomes of a value that holds
+
+
+def at_least(least: int) -> Rule:
+    """A whole number."""
+    return Rule(f"must be at least {least}", lambda value: value >= least)
+
+
+def one_of(*choices: Any, hint: str = "") -> Rule:
+    """A closed list."""
+    return Rule(f"must be one of {', '.join(map(str, choices))}{hint}", lambda value: value in choices)
+
+
+def left_alone(*neutral: Any, fix: str) -> Rule:
+    """An argument of Lightning's that would have no effect here, or a wrong one."""
+    return Rule(fix, lambda value: value in neutral)
+
+
+def _are_gpus(value: Any) -> bool:
+    numbers, least = (value, 0) if isinstance(value, list) else ([value], -1)
+    return bool(numbers) and all(type(n) is int and n >= least for n in numbers) and len({*numbers}) == len(numbers)
+
+
+def _expanded(path: str) -> str:
+    return str(Path(path).expanduser())
+
+
+POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
+NOT_NEGATIVE = Rule("must be a finite number, 0 or more", lambda value: math.isfinite(value) and value >= 0)
+SHARE = Rule("must be from 0 to 1", lambda value: 0 <= value <= 1)
+BELOW_ONE = Rule("must be in [0, 1)", lambda value: 0 <= value < 1)
+UP_TO_HALF = Rule("must be from 0 to 0.5", lambda value: 0 <= value <= 0.5)
+BETAS = Rule("must be two numbers in [0, 1)", lambda value: len(value) == 2 and all(0 <= beta < 1 for beta in value))
+LIMIT = Rule("must be at least 1, or -1 for no limit", lambda value: value >= 1 or value == -1)
+SEED = Rule("must be from 0 to 2**32 - 1", lambda value: 0 <= value < 2**32)
+NAME = Rule(
+    "must be letters, digits, '.', '_' or '-', 60 at most",
+    lambda value: re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,59}", value) is not None,
+)
+CHECKPOINT = Rule(
+    "must be best, last, or the number of a step", lambda value: re.fullmatch(r"best|last|\d+", value) is not None
+)
+GPUS = Rule(
+    "must be auto, 0 (CPU), how many, -1 (all), or a list of different ones such as [0,1]",
+    lambda value: value == "auto" or _are_gpus(value),
+)
+PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", _expanded)

@@ -1,0 +1,200 @@
+"""Feature spaces: networks that turn uint8 images into the vectors that distances are measured on."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from safetensors.torch import load
+from torch import Tensor, nn
+from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+from torchmetrics.image.fid import NoTrainInceptionV3
+
+from dcgan.config.registry import lookup
+from dcgan.data.images import fit, to_float, with_channels
+from dcgan.data.sources import connect_timeout
+from dcgan.features.classifier import Classifier
+
+ASSETS = Path(__file__).parent / "assets"
+# The classifiers that ship: file, SHA-256. A file never changes, so that numbers measured with it stay comparable.
+CLASSIFIERS = {
+    "digits": ("digits_0", "864895efbc11155f25bafdc571790a04228f0542b0f6e8d1c1ce1e1e8997af07"),
+    "digits1": ("digits_1", "4f72faaee22055cde0f65fffea7ea410ed0ae921a6f157b1a6f0d89706b5bdb3"),
+    "digits2": ("digits_2", "d876407012a4e13810498933fd10d71abc7b3c7f6e0e7b09fabaf0301780ab24"),
+    "fashion": ("fashion_0", "f791d4f7061d21c8f5b5de21a179c9ba86d9a256f2835a0e83b72c75e54e92e3"),
+}
+INCEPTION_SHA256_PREFIX = "6726825d"  # torch-fidelity's weights-inception-2015-12-05
+BATCH = 100  # 500: 1.5 to 4 times slower on a CPU, whose caches it overflows
+
+
+@dataclass(frozen=True)
+class FeatureSpace:
+    """A named network. ``name`` stands in every metric's name, ``sha256`` (of its weights' file) in every record."""
+
+    name: str
+    sha256: str
+    network: nn.Module  # uint8 (N, C, H, W) -> (N, F)
+    head: nn.Module | None = None  # (N, F) -> logits (N, K); None: no classifier, so no metrics of classes
+    uniform_classes: bool = False  # class frequencies are compared with equal ones, not with the data's
+    shipped: Path | None = None  # what is known of real images in this space
+    companions: tuple[str, ...] = ()  # spaces of the same make that reports show beside this one
+
+    @torch.inference_mode()
+    def extract(self, images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
+        """uint8 images (N, C, H, W) -> float64 features (N, F) on the CPU, computed in float32 on ``device``."""
+        device = torch.device(device)
+        network = self.network.to(device).to(memory_format=torch.channels_last).eval()
+        with torch.autocast(device.type, enabled=False):
+            features = [network(batch.to(device)).cpu() for batch in images.split(BATCH)]
+        return torch.cat(features).double()
+
+    @torch.inference_mode()
+    def logits(self, features: Tensor) -> Tensor | None:
+        """float64 features (N, F) -> float32 logits (N, K), on the CPU."""
+        return None if self.head is None else self.head.cpu()(features.float())
+
+
+def load_feature_space(name: str, *, weights: str | None = None) -> FeatureSpace:
+    """The space ``name``; ``weights`` is a local file for ``inception`` (else it is torch-fidelity's download).
+
+    Raises:
+        ValueError: an unknown name, or weights that cannot be had or used; the message says what to do.
+    """
+    return lookup(SPACES, name, key="metrics.name")(weights)
+
+
+class ClassifierFeatures(nn.Module):
+    """The penultimate activations of a shipped classifier, at 28x28, in grey."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> (N, 128)."""
+        return self.classifier.features(to_float(with_channels(fit(images, resolution=28), channels=1)))
+
+
+class StackedFeatures(nn.Module):
+    """The features of the three digits of an image, one in each channel, side by side."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.digit = ClassifierFeatures(classifier)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, 3, H, W) -> (N, 384)."""
+        return self.digit(images.flatten(0, 1).unsqueeze(1)).view(len(images), -1)  # type: ignore[no-any-return]
+
+
+class StackedHead(nn.Module):
+    """Logits of the 1000 numbers that three digits make, from what each says alone."""
+
+    def __init__(self, classifier: Classifier) -> None:
+        super().__init__()
+        self.head = classifier.head
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, 384) -> (N, 1000)."""
+        first, second, third = self.head(features.view(len(features), 3, -1)).log_softmax(2).unbind(1)
+        return (first[:, :, None, None] + second[:, None, :, None] + third[:, None, None, :]).flatten(1)  # type: ignore[no-any-return]
+
+
+class InceptionFeatures(nn.Module):
+    """The pooled activations of Inception-v3, which resizes to 299x299 itself; grey is repeated to three channels."""
+
+    def __init__(self, inception: NoTrainInceptionV3) -> None:
+        super().__init__()
+        self.inception = inception
+
+    def forward(self, images: Tensor) -> Tensor:
+        """uint8 (N, C, H, W) -> (N, 2048)."""
+        return self.inception(with_channels(images, channels=3))  # type: ignore[no-any-return]
+
+
+def _classifier(name: str, weights: str | None, *, companions: tuple[str, ...] = ()) -> FeatureSpace:
+    classifier = _load_classifier(name, weights)
+    file, sha256 = CLASSIFIERS[name]
+    return FeatureSpace(
+        name,
+        sha256,
+        ClassifierFeatures(classifier),
+        head=classifier.head,
+        shipped=ASSETS / f"{file}.reference.npz",
+        companions=companions,
+    )
+
+
+def _stacked(digits: str, weights: str | None, *, companions: tuple[str, ...] = ()) -> FeatureSpace:
+    classifier = _load_classifier(digits, weights)
+    return FeatureSpace(
+        digits.replace("digits", "stacked"),
+        CLASSIFIERS[digits][1],
+        StackedFeatures(classifier),
+        head=StackedHead(classifier),
+        uniform_classes=True,
+        companions=companions,
+    )
+
+
+def _load_classifier(name: str, weights: str | None) -> Classifier:
+    if weights is not None:
+        raise ValueError(f"metrics.weights={weights}: this space ships with the package; set it to null")
+    file, sha256 = CLASSIFIERS[name]
+    content = (ASSETS / f"{file}.safetensors").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == sha256, f"{file} is not the extractor that was shipped"
+    classifier = Classifier()
+    classifier.load_state_dict(load(content))
+    return classifier.requires_grad_(False).eval()
+
+
+def _inception(weights: str | None) -> FeatureSpace:
+    path = Path(weights) if weights is not None else _downloaded_inception()
+    _check_plain(path)
+    try:
+        # antialias=False is torch-fidelity's own resize (TensorFlow 1's), on which published numbers stand.
+        inception = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
+    except RuntimeError as error:
+        raise ValueError(f"metrics.weights={path}: not the weights of torch-fidelity's Inception-v3") from error
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    published = sha256.startswith(INCEPTION_SHA256_PREFIX)
+    name = "inception" if published else f"inception-{sha256[:8]}"  # other weights, other numbers: another name
+    return FeatureSpace(name, sha256, InceptionFeatures(inception.requires_grad_(False)))
+
+
+def _downloaded_inception() -> Path:
+    path: Path = Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rsplit("/", 1)[1]
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with connect_timeout():
+                torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), hash_prefix=INCEPTION_SHA256_PREFIX)
+        except (OSError, RuntimeError) as error:
+            raise ValueError(
+                f"metrics=inception: its weights are not at {path} and could not be downloaded ({error}); "
+                f"give a local file with metrics.weights=, or use metrics=digits"
+            ) from error
+    return path
+
+
+def _check_plain(path: Path) -> None:
+    """torch-fidelity unpickles anything: make sure beforehand that the file holds tensors and nothing else."""
+    try:
+        torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"metrics.weights={path}: not a file of plain tensors ({reason})") from error
+
+
+SPACES: Mapping[str, Callable[[str | None], FeatureSpace]] = {
+    "digits": partial(_classifier, "digits", companions=("digits1", "digits2")),
+    "digits1": partial(_classifier, "digits1"),
+    "digits2": partial(_classifier, "digits2"),
+    "fashion": partial(_classifier, "fashion"),
+    "stacked": partial(_stacked, "digits", companions=("stacked1", "stacked2")),
+    "stacked1": partial(_stacked, "digits1"),
+    "stacked2": partial(_stacked, "digits2"),
+    "inception": _inception,
+}

@@ -1,0 +1,1 @@
+"""What is said of samples: scores, the tables and the page."""

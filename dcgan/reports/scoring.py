@@ -1,0 +1,280 @@
+"""What ``dcgan.evaluate`` does: get samples, compare them with real images in each space, look for copies."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dcgan.config.catalogue import CATALOGUE, check_metrics_fit, data_sets_of
+from dcgan.config.registry import lookup
+from dcgan.config.schema import EvaluateConfig
+from dcgan.data.files import read_samples
+from dcgan.data.images import fit, with_channels
+from dcgan.data.latents import random_stream
+from dcgan.data.module import ImageData
+from dcgan.features.spaces import FeatureSpace, load_feature_space
+from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
+from dcgan.metrics.bootstrap import REPLICATES
+from dcgan.metrics.copies import Copies, Neighbours, find_copies, nearest
+from dcgan.metrics.manifold import Manifold
+from dcgan.metrics.measure import LEAST_SAMPLES, halves, measure, record, values
+from dcgan.metrics.protocol import protocol
+from dcgan.metrics.reference import (
+    Reference,
+    images_sha256,
+    reference_of,
+    shipped_reference,
+    shipped_scores,
+    statistics_folder,
+    subset,
+)
+from dcgan.models.base import class_of_samples
+from dcgan.runs.hardware import resolve_device
+from dcgan.runs.load import load
+from dcgan.training.build import build_data
+
+LEAST_FOR_CAS = 200
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What is scored, and where it came from."""
+
+    images: Tensor  # uint8 (N, C, H, W)
+    labels: Tensor | None
+    data: ImageData  # the real images to compare with
+    space: FeatureSpace
+    seed: int | None
+    origin: Mapping[str, Any]  # for the record
+    device: torch.device | str = "cpu"
+
+
+@dataclass(frozen=True)
+class Score:
+    """All that one evaluation found."""
+
+    samples: Samples
+    records: list[dict[str, Any]]  # the space's own, those of its companions, then copies and CAS
+    near: Manifold  # in the space itself, image by image
+    real: Reference
+    neighbours: Neighbours | None
+
+
+def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
+    """Samples of a checkpoint's averaged generator.
+
+    With ``split=train`` everything defaults to what training used, so that its logged value comes out again. For the
+    reported numbers the samples are others than those by which the checkpoint was chosen.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong.
+    """
+    generator, trained, checkpoint, step = load(run, checkpoint=config.checkpoint, device=config.device)
+    if config.data.root is not None:
+        trained.data.root = config.data.root
+    metrics = config.metrics or trained.metrics
+    name, weights = metrics.name, getattr(metrics, "weights", None)
+    if name == "none":
+        name, weights = CATALOGUE[trained.data.name].space, None
+    check_metrics_fit(name, trained.data.name)
+    default = CATALOGUE[trained.data.name].num_samples
+    if config.split == "train":
+        default = max(getattr(trained.metrics, "num_samples", default), LEAST_SAMPLES)
+    num_samples = config.num_samples or default
+    labels = class_of_samples(num_samples, num_classes=generator.num_classes)
+    if num_samples < generator.num_classes:
+        raise ValueError(f"num_samples={num_samples}: this generator has {generator.num_classes} classes; draw as many")
+    if config.cas and labels is None:
+        raise ValueError("cas=true: this generator takes no labels; CAS needs a model.conditional=true, or an .npz")
+    if config.cas:
+        _check_cas(run, labels, data=trained.data.name, num_samples=num_samples)
+    seed = _seed(trained.seed, split=config.split) if config.seed is None else config.seed
+    space = load_feature_space(name, weights=weights)
+    return Samples(
+        images=generator.sample(n=num_samples, seed=seed),
+        labels=labels,
+        data=build_data(trained),
+        space=space,
+        seed=seed,
+        origin={"run": str(run), "step": step, "checkpoint": checkpoint},
+        device=next(generator.parameters()).device,
+    )
+
+
+def _seed(seed: int, *, split: str) -> int:
+    return seed if split == "train" else random_stream(seed, "evaluation").initial_seed() % 2**32
+
+
+def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
+    """Samples that another tool has written.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong.
+    """
+    metrics, data = _space_and_data(config)
+    images, labels = read_samples(path, shape=(data.channels, data.resolution, data.resolution))
+    wanted = config.num_samples or CATALOGUE[data.name].num_samples
+    if len(images) < wanted:
+        raise ValueError(
+            f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
+            f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
+        )
+    if config.cas:
+        _check_cas(path, labels, data=data.name, num_samples=wanted)
+    chosen = subset(len(images), wanted)  # a file may be in the order of its classes
+    num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
+    return Samples(
+        images=images,
+        labels=labels,
+        data=data,
+        space=load_feature_space(metrics, weights=getattr(config.metrics, "weights", None)),
+        seed=config.seed,
+        origin={"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images},
+        device=resolve_device(config.device),
+    )
+
+
+def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
+    """What to compare samples of unknown origin with: either of ``metrics`` and ``data.name`` tells the other."""
+    metrics = config.metrics.name if config.metrics else None
+    if metrics == "inception" and config.data.name is None:
+        raise ValueError("metrics=inception: knows any data set; say which one, as in data.name=mnist")
+    name = config.data.name or next(iter(data_sets_of(metrics or "")), "mnist")
+    record = lookup(CATALOGUE, name, key="data.name")
+    metrics = metrics or record.space
+    check_metrics_fit(metrics, name)
+    data = ImageData(
+        name=name,
+        root=Path(config.data.root or "data"),
+        batch_size=1,
+        resolution=28,
+        channels=record.channels,
+        d_steps=1,
+        seed=0,
+    )
+    return metrics, data
+
+
+def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int) -> None:
+    if CATALOGUE[data].num_classes != 10:
+        raise ValueError(f"cas=true: is for data sets of ten classes, not {data}; leave it false")
+    if labels is None:
+        raise ValueError(f"samples={path}: cas=true needs their labels, as an array named labels in an .npz")
+    if int(labels.max()) > 9:
+        raise ValueError(f"samples={path}: holds the label {int(labels.max())}; cas=true knows 0 to 9")
+    if num_samples < LEAST_FOR_CAS:
+        raise ValueError(f"num_samples={num_samples}: cas=true needs at least {LEAST_FOR_CAS} to train on")
+
+
+def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Score:
+    """Measure in the space and its companions, and what else is asked for.
+
+    Raises:
+        ValueError, OSError: the real images are needed and cannot be had.
+    """
+    first, near, real = _score_in(samples.space, samples, split=split, replicates=REPLICATES)
+    records = [first | _real_scores(samples, real, split=split)]
+    for name in samples.space.companions if split == "test" else ():
+        records.append(_score_in(load_feature_space(name), samples, split=split, replicates=0)[0])
+    neighbours = None
+    num_samples = len(samples.images)
+    if memorisation:
+        copies, neighbours = _find_copies(samples)
+        name = protocol("pixels", "train", num_samples, metric="copies")
+        found = {**copies._asdict(), "accused": copies.accused}
+        records.append(_record(name, copies.share, found, samples=samples))
+    if cas:
+        accuracy = _accuracy_score(samples)
+        name = protocol(samples.data.name, "test", num_samples, metric="cas")
+        records.append(_record(name, accuracy.real, accuracy._asdict(), samples=samples))
+    return Score(samples, [{**samples.origin, **one} for one in records], near, real, neighbours)
+
+
+def _score_in(
+    space: FeatureSpace, samples: Samples, *, split: str, replicates: int
+) -> tuple[dict[str, Any], Manifold, Reference]:
+    started = time.perf_counter()
+    real = _reference(space, samples, split=split)
+    features = space.extract(samples.images, device=samples.device)
+    results, near = measure(features, space=space, real=real, replicates=replicates)
+    line = record(
+        results,
+        features,
+        space=space,
+        real=real,
+        data=samples.data,
+        split=split,
+        seed=samples.seed,
+        started=started,
+        labels=samples.labels,
+    )
+    return line, near, real
+
+
+def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Reference:
+    """Shipped, if the data set is not here or is what was shipped; else computed from it."""
+    data = samples.data
+    if not data.is_here() and _as_shipped(data):
+        shipped = shipped_reference(space, data=data.name, split=split)
+        if shipped:
+            return shipped
+    return reference_of(
+        space,
+        data.split(split).images,
+        with_features=True,
+        cache=statistics_folder(data.root),
+        device=samples.device,
+    )
+
+
+def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, Any]:
+    """What real images score: as many of the other split, and one half of the split against the other.
+
+    The first is None where that number neither ships nor can be had from the data set.
+    """
+    space, data, n = samples.space, samples.data, len(samples.images)
+    shipped = shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
+    other_split = shipped.get(str(n))
+    if other_split is None and data.is_here():
+        images = data.split({"test": "train", "train": "test"}[split]).images
+        if len(images) >= n:
+            features = space.extract(images[subset(len(images), n)], device=samples.device)
+            other_split = values(measure(features, space=space, real=real, replicates=0)[0])
+    assert real.features is not None
+    sizes = [(len(real.features) + 1) // 2, len(real.features) // 2]
+    return {"real": other_split, "halves": shipped.get("halves") or halves(space, real), "halves_of": sizes}
+
+
+def _as_shipped(data: ImageData) -> bool:
+    return (data.resolution, data.channels) == (28, 1)
+
+
+def _find_copies(samples: Samples) -> tuple[Copies, Neighbours]:
+    train, test = (samples.data.split(split).images for split in ("train", "test"))
+    neighbours = nearest(samples.images, train)
+    return find_copies(neighbours, nearest(test, train)), neighbours
+
+
+def _accuracy_score(samples: Samples) -> AccuracyScore:
+    assert samples.labels is not None
+    test = samples.data.split("test")
+    plain = (with_channels(fit(images, resolution=28), channels=1) for images in (samples.images, test.images))
+    images, test_images = plain
+    return accuracy_score(
+        images, samples.labels, test_images=test_images, test_labels=test.labels, seed=samples.seed or 0
+    )
+
+
+def _record(name: str, value: float, found: Mapping[str, Any], *, samples: Samples) -> dict[str, Any]:
+    return {
+        "metric": name,
+        "value": value,
+        **found,
+        "data": samples.data.name,
+        "num_fake": len(samples.images),
+        "seed": samples.seed,
+    }

@@ -1,0 +1,123 @@
+"""The tables that an evaluation prints."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dcgan.metrics.protocol import rank
+
+FORMS = {
+    "fid": "{:.2f}",
+    "kid": "{:.4f}",
+    "inception_score": "{:.3f}",
+    "precision": "{:.3f}",
+    "recall": "{:.3f}",
+    "density": "{:.3f}",
+    "coverage": "{:.3f}",
+    "class_kl": "{:.4f}",
+    "modes": "{:.0f}",
+    "confident": "{:.3f}",
+}
+
+
+def describe(records: Sequence[Mapping[str, Any]]) -> str:
+    """The table of one evaluation: the first space with intervals, what real images score, and the other spaces."""
+    first, *others = [record for record in records if "measures" in record]
+    origin = first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})"
+    against = (
+        f"{first['num_fake']:,} samples against the {first['num_real']:,} images of "
+        f"{first['data']}'s {first['split']} split; [95 % interval]"
+    )
+    return "\n".join([origin, against, "", *_rows(first, others), "", *_notes(first, records)])
+
+
+def _rows(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    protocol = first["metric"].removeprefix("fid")
+    known = [name for name in FORMS if name in first["measures"]]
+    names = [*known, *(name for name in first["measures"] if name not in FORMS)]
+    plain = {"real images": first["real"], halves_title(first): first["halves"]}
+    for other in others:
+        plain[other["extractor"]] = {name: measure["value"] for name, measure in other["measures"].items()}
+    columns = [
+        ["", *(f"{name}{protocol}" for name in names)],
+        ["", *(_with_interval(name, first["measures"][name]) for name in names)],
+        *([title, *(_plain(name, values) for name in names)] for title, values in plain.items()),
+    ]
+    widths = [max(map(len, column)) for column in columns]
+    return [
+        "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in zip(*columns, strict=True)
+    ]
+
+
+def halves_title(record: Mapping[str, Any]) -> str:
+    """How many real images were compared with how many: ``5000 v. 5000``."""
+    return " v. ".join(map(str, record["halves_of"]))
+
+
+def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
+    other_split = {"test": "training", "train": "test"}[first["split"]]
+    notes = ["±: the standard deviation over subsets of the samples"]
+    if first["real"]:
+        notes.append(f"real images: as many {other_split} images in place of the samples")
+    else:
+        reason = "they take the data set itself, and as many images in its other split"
+        notes.append(f"real images: not known for {first['num_fake']:,} samples; {reason}")
+    notes.append(f"{halves_title(first)}: so many {first['split']} images against as many others, another protocol")
+    if "class_kl" in first["measures"]:
+        floor = first["measures"]["class_kl"]["sampling_floor"]
+        notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+    of_label = [f"{_of_label(r['label_accuracy'])} ({r['extractor']})" for r in records if r.get("label_accuracy")]
+    if of_label:
+        notes.append(f"samples of the label that they were asked for, mean over labels: {'; '.join(of_label)}")
+    for record in records:
+        if record["metric"].startswith("copies_"):
+            verdict = "copies training images" if record["accused"] else "no sign of copied training images"
+            notes.append(
+                f"{record['metric']}  {record['share']:.2%} (test images {record['real_share']:.2%}, "
+                f"p = {record['p_value']:.2g}): {verdict}; median distance to the nearest training image "
+                f"{record['median_distance']:.2f} (test images {record['real_median_distance']:.2f})"
+            )
+        if record["metric"].startswith("cas_"):
+            notes.append(
+                f"{record['metric']}  {record['value']:.2%} of real test images right, "
+                f"{record['held_out']:.2%} of held-out samples"
+            )
+    notes.append(f"extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
+    return [f"  {note}" for note in notes]
+
+
+def _of_label(shares: Sequence[float | None]) -> str:
+    known = {label: share for label, share in enumerate(shares) if share is not None}
+    worst = min(known, key=known.__getitem__)
+    return f"{sum(known.values()) / len(known):.1%}, fewest of {worst}, {known[worst]:.1%}"
+
+
+def _with_interval(name: str, measure: Mapping[str, float]) -> str:
+    form = _form(name).format
+    text = form(measure["value"])
+    if "deviation" in measure:
+        text += f" ± {form(measure['deviation'])}"
+    return f"{text}  [{form(measure['low'])}, {form(measure['high'])}]" if "low" in measure else text
+
+
+def _plain(name: str, values: Mapping[str, float] | None) -> str:
+    return _form(name).format(values[name]) if values and name in values else "-"
+
+
+def _form(name: str) -> str:
+    return FORMS.get(name, "{:.4f}")
+
+
+def compare(records: Sequence[Mapping[str, Any]]) -> str:
+    """One line for each run, the best first; in the order given, and said so, where protocols differ."""
+    note = ""
+    try:
+        records = rank(records)
+        places: Sequence[str] = [str(place) for place in range(1, len(records) + 1)]
+    except ValueError as error:
+        note, places = f"\n{error}", ["-"] * len(records)
+    lines = [
+        f"  {place:>2}  {record['metric']}  {_with_interval('fid', record['measures']['fid'])}  {record['run']}"
+        for place, record in zip(places, records, strict=True)
+    ]
+    return "\n".join(lines) + note

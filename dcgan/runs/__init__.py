@@ -1,0 +1,1 @@
+"""A training run and its folder: put together, shown, saved, and loaded again."""

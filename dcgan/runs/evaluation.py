@@ -1,0 +1,97 @@
+"""How good a run's samples are while it trains."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+
+from dcgan.data.module import ImageData
+from dcgan.features.spaces import FeatureSpace
+from dcgan.metrics.measure import monitor, record, values
+from dcgan.metrics.protocol import append_record, protocol
+from dcgan.metrics.reference import Reference
+from dcgan.runs.dashboard import log_scalars
+from dcgan.runs.stop import interrupted
+from dcgan.training.gan import GAN
+
+
+class Evaluation(Callback):
+    """The FID of the averaged generator every ``every`` steps and at the end, against the *training* split.
+
+    From a classifier come three more: the KL of the classes from the data's, how many occur (modes), and the share of
+    samples that it is sure of.
+
+    Checkpoints are chosen on it; the reported numbers come from the test split, by ``dcgan.evaluate``.
+    Draws from streams of its own, without gradients: an evaluated run ends with the weights of one that is not.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        space: FeatureSpace,
+        real: Reference,
+        data: ImageData,
+        every: int,
+        num_samples: int,
+        seed: int,
+    ) -> None:
+        self.path, self.space, self.real, self.data = path, space, real, data
+        self.every, self.num_samples, self.seed = every, num_samples, seed
+        self.name = protocol(space.name, "train", num_samples)
+        self.latest: float | None = None
+        self.best: float | None = None
+        self.best_step = -1
+        self._evaluated, self._improved = -1, False
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {"best": self.best, "best_step": self.best_step, "latest": self.latest}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.best, self.best_step, self.latest = (state_dict[key] for key in ("best", "best_step", "latest"))
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
+        """Evaluate where an interval ends, and at the last step."""
+        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
+            self._evaluate(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Evaluate what training ended with otherwise, by epochs or by time, unless somebody waits for it to stop."""
+        if self._evaluated != trainer.global_step and not interrupted(trainer):
+            self._evaluate(trainer, pl_module)
+        if self.best is not None:
+            log_scalars(trainer, {f"best/{self.name}": self.best})
+
+    def take_improved(self) -> bool:
+        """Whether an evaluation since the last call was the best so far."""
+        improved, self._improved = self._improved, False
+        return improved
+
+    def _evaluate(self, trainer: Trainer, gan: GAN) -> None:
+        self._evaluated = trainer.global_step
+        found = trainer.strategy.broadcast(self._score(gan) if trainer.is_global_zero else {})
+        self.latest = value = found[self.name]
+        if self.best is None or value < self.best:
+            self.best, self.best_step, self._improved = value, trainer.global_step, True
+        log_scalars(trainer, found)
+
+    def _score(self, gan: GAN) -> dict[str, float]:
+        started = time.perf_counter()
+        features = self.space.extract(gan.ema.generator.sample(n=self.num_samples, seed=self.seed), device=gan.device)
+        found = monitor(features, space=self.space, real=self.real)
+        line = record(
+            found,
+            features,
+            space=self.space,
+            real=self.real,
+            data=self.data,
+            split="train",
+            seed=self.seed,
+            started=started,
+        )
+        append_record(self.path, {"step": self._evaluated, **line})
+        names = {name: protocol(self.space.name, "train", self.num_samples, metric=name) for name in found}
+        return {names[name]: value for name, value in values(found).items()}

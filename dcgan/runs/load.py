@@ -1,0 +1,110 @@
+"""From a run folder back to a generator that draws: no discriminator, no optimiser, no Lightning."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import OmegaConf
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from dcgan import __version__
+from dcgan.config.check import check
+from dcgan.config.registry import lookup
+from dcgan.config.schema import TrainConfig
+from dcgan.models import MODELS
+from dcgan.models.base import Generator, Shape
+from dcgan.runs.hardware import resolve_device
+from dcgan.shell.versions import of_this_version
+
+SUFFIX = ".generator.safetensors"
+
+
+class Loaded(NamedTuple):
+    """A generator, and what is known of it."""
+
+    generator: Generator
+    config: TrainConfig
+    checkpoint: str  # best, last, or step_000500
+    step: int
+
+
+def load_generator(run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> Generator:
+    """The averaged generator of a run: ``load_generator(run).sample(n=64, seed=3)`` draws uint8 images (64, C, H, W).
+
+    Args:
+        checkpoint: best, last, or the number of a step that was kept.
+
+    Raises:
+        FileNotFoundError: no such run or checkpoint.
+        ValueError: the file is damaged, of another version, or its weights are not those of its configuration.
+    """
+    return load(Path(run), checkpoint=checkpoint, device=device).generator
+
+
+def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
+    """As ``load_generator``, with the configuration of the run and the step it was saved at."""
+    path = generator_path(run, checkpoint)
+    try:
+        with safe_open(path, "pt") as file:
+            recipe = json.loads((file.metadata() or {})["recipe"])
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is not a readable generator ({' '.join(str(error).split())[:200]})") from error
+    with of_this_version(str(run), recipe.get("version")):
+        config = check(OmegaConf.create(recipe["config"]), TrainConfig)
+    networks = lookup(MODELS, config.model.name, key="model.name")
+    generator = networks.generator(config.model, Shape.of(config))
+    try:
+        generator.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{path}: its weights do not fit its configuration") from error
+    generator.to(resolve_device(device)).eval().requires_grad_(False)
+    return Loaded(generator, config, path.name.removesuffix(SUFFIX), int(recipe["step"]))
+
+
+def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], step: int) -> None:
+    """Write the weights, float32, and beside them, as a JSON header, all that drawing needs to know.
+
+    Written beside the target, synced, renamed: a reader finds the old file or the new one, whole.
+    """
+    recipe = json.dumps({"version": __version__, "step": step, "config": config})
+    weights = {name: _plain(value) for name, value in generator.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(weights, temporary, metadata={"recipe": recipe})
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _plain(value: Tensor) -> Tensor:
+    return (value.float() if value.is_floating_point() else value).detach().cpu().contiguous()
+
+
+def generator_path(run: Path, checkpoint: str) -> Path:
+    """The file of ``best``, ``last`` or a step. For a run that was never evaluated, the best is the last, with a word.
+
+    Raises:
+        FileNotFoundError: not a run folder, or no such checkpoint; the message lists those there are.
+        ValueError: the run is of a version that kept no generators.
+    """
+    folder = run / "checkpoints"
+    name = f"step_{int(checkpoint):06d}" if checkpoint.isdigit() else checkpoint
+    there = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))
+    if not there and any(folder.glob("*.ckpt")):
+        with of_this_version(str(run), None):
+            raise ValueError("its checkpoints have no generator beside them")
+    if not there:
+        raise FileNotFoundError(f"run={run}: no run folder with checkpoints")
+    if name == "best" and "best" not in there and "last" in there:
+        print("note: this run was not evaluated, so it has no best checkpoint; taking the last", file=sys.stderr)
+        name = "last"
+    if name not in there:
+        raise FileNotFoundError(f"checkpoint={checkpoint}: {run} has {', '.join(there)}")
+    return folder / f"{name}{SUFFIX}"

@@ -1,0 +1,45 @@
+"""What a run was made with."""
+
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dcgan import __version__
+
+PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "tensorboard", "torchmetrics")
+CHECKOUT = Path(__file__).parents[2]
+
+
+def provenance(overrides: Sequence[str]) -> dict[str, Any]:
+    """Command, code, packages and machine."""
+    return {
+        "command": ["python", "-m", "dcgan.train", *overrides],
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_changes": _git("status", "--porcelain", "--untracked-files=no"),
+        "python": platform.python_version(),
+        "packages": {"dcgan": __version__, **{name: version(name) for name in PACKAGES}},
+        "machine": {
+            "platform": platform.platform(),
+            "cpu": torch.cpu.get_capabilities().get("cpu_name"),
+            "threads": torch.get_num_threads(),
+            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        },
+    }
+
+
+def _git(*arguments: str) -> str | None:
+    """What git says of this package's own checkout; an installed package has none."""
+    if not (CHECKOUT / ".git").exists():
+        return None
+    try:
+        command = ["git", "-C", str(CHECKOUT), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

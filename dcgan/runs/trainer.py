@@ -1,0 +1,70 @@
+"""Lightning's Trainer, as a run uses it."""
+
+import logging
+import warnings
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.profilers import PassThroughProfiler
+
+from dcgan.config.schema import TrainConfig
+from dcgan.runs.checkpoints import AtomicCheckpointIO
+from dcgan.runs.loggers import build_loggers
+
+
+def build_trainer(
+    config: TrainConfig, folder: Path, *, hardware: Mapping[str, Any], callbacks: Sequence[Callback]
+) -> Trainer:
+    """Lightning's Trainer, with the loggers of the run.
+
+    Raises:
+        ValueError: Lightning refuses an argument.
+    """
+    quiet_lightning()
+    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None and key != "gpus"}
+    arguments = {"default_root_dir": folder, "profiler": NoProfiler(), **arguments}
+    ours = {
+        "callbacks": list(callbacks),
+        "logger": build_loggers(config.logger.name, folder),
+        "plugins": [AtomicCheckpointIO(), *_as_list(config.trainer.plugins)],
+        "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
+        "enable_progress_bar": False,
+    }
+    try:
+        return Trainer(**{**arguments, **hardware, **ours})
+    except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+
+
+class NoProfiler(PassThroughProfiler):
+    """Measures nothing: Lightning's own still enters a generator for every hook of every callback, 60 times a step."""
+
+    def profile(self, action_name: str) -> AbstractContextManager[str]:  # type: ignore[override]
+        """A block without a beginning or an end."""
+        return nullcontext(action_name)
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [] if value is None else [value]
+
+
+def quiet_lightning() -> None:
+    """Silence what Lightning says to everybody and what does not hold here, by its text; everything else is shown."""
+    for package in ("pytorch", "fabric"):  # not the loggers of the profiler and the model summary
+        logging.getLogger(f"lightning.{package}.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in QUIETED:
+        warnings.filterwarnings("ignore", message=text)
+
+
+QUIETED = (
+    r"The 'train_dataloader' does not have many workers",  # batches are gathered from memory
+    r"Found \d+ module\(s\) in eval mode at the start of training",  # the averaged generator, always
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # batches follow from the step
+    r"The number of training batches .* is smaller than the logging interval",  # which counts steps of the run
+    r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
+)

@@ -1,0 +1,148 @@
+"""The shell around every entry point: Hydra composes, mistakes become one line."""
+
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from dcgan.config.schema import CONF, SCHEMAS, known_keys
+from dcgan.shell.errors import USER_ERRORS, explain
+from dcgan.shell.folders import folder_name, named
+from dcgan.shell.status import write_status
+from dcgan.shell.sweep import SweepSummary
+
+
+class Launch(NamedTuple):
+    """How a job was started: what was typed, and the folder of the sweep it belongs to, if any."""
+
+    overrides: Sequence[str]
+    sweep: Path | None
+    told: Path | None = None  # by hydra.run.dir, or hydra.sweep.subdir
+
+    def folder(self, name: str) -> Path:
+        """A folder for this job's run: the one that Hydra was told, or one that does not exist yet; it is not made."""
+        if self.told is not None:
+            return self.told
+        if self.sweep is None:
+            told = named(self.overrides)
+            base = Path("outputs") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name, told)}"
+        else:
+            base = self.sweep / folder_name(name, _varied(self.sweep, self.overrides))
+        candidates = (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000)))
+        return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def _varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
+    """Those of a job's overrides that differ from job to job; Hydra keeps what was typed in ``multirun.yaml``."""
+    parser = OverridesParser.create()
+    typed = parser.parse_overrides(as_typed(_words(OmegaConf.load(sweep / "multirun.yaml").hydra.overrides.task)))
+    keys = {override.key_or_group for override in typed if override.is_sweep_override()}
+    own = zip(overrides, parser.parse_overrides(list(overrides)), strict=True)
+    return [text for text, override in own if override.key_or_group in keys]
+
+
+def _words(overrides: Any) -> list[str]:
+    """As they were typed: iterating would resolve a ``${...}`` in them."""
+    return OmegaConf.to_container(overrides, resolve=False)  # type: ignore[return-value]
+
+
+def for_hydra(words: Sequence[str], entry: str) -> list[str]:
+    """The words of a command line as Hydra is to be given them.
+
+    A key that some option of a group has is let in (``++``) whatever option was chosen, so that our check refuses it by
+    name, with the options that have it, and in a sweep for the jobs that it does not fit, not for all.
+    """
+    keys = {key for key in known_keys(SCHEMAS[entry]) if "." in key}
+    words = [f"++{word}" if word.split("=")[0] in keys and "=" in word else word for word in words]
+    home = str(Path.home())  # which Hydra's grammar has no word for
+    return [re.sub(r"^([\w.+]+=)~(?=/|$)", rf"\g<1>{home}", word) for word in words]
+
+
+def as_typed(words: Sequence[str]) -> list[str]:
+    """Without what ``for_hydra`` put before them."""
+    return [word.removeprefix("++") for word in words]
+
+
+Task = Callable[[DictConfig, Launch], Any]
+
+
+def cli(entry: str, task: Task) -> None:
+    """Run ``task`` on the configuration ``conf/<entry>.yaml`` as the command line composes it.
+
+    A mistake of the user's is printed in one line, and the process exits with 1; ``DCGAN_TRACEBACK=1`` shows all.
+    """
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
+    if not os.environ.get("DCGAN_DATA", "").strip():
+        os.environ.pop("DCGAN_DATA", None)  # empty is as unset
+    sys.argv[1:] = for_hydra(sys.argv[1:], entry)
+    raised: list[Exception] = []
+    made: list[Path] = []
+
+    def job(config: DictConfig) -> Any:
+        hydra_config = HydraConfig.get()
+        sweep = Path(hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
+        told = hydra_config.run.dir if sweep is None else hydra_config.sweep.subdir
+        folder = None if told == "." else (sweep or Path()) / told
+        made.extend([folder] if folder is not None else [])
+        launch = Launch(overrides=as_typed(_words(hydra_config.overrides.task)), sweep=sweep, told=folder)
+        if sweep is not None:
+            return _sweep_job(entry, task, config, launch)
+        try:
+            return task(config, launch)
+        except Exception as error:  # raised again below: inside a job, Hydra adds a line of its own
+            raised.append(error)
+
+    try:
+        try:
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
+        finally:
+            for folder in made:  # Hydra makes it before anything is known of it
+                with suppress(OSError):
+                    folder.rmdir()
+            _flush()
+        if raised:
+            raise raised[0]
+    except USER_ERRORS as error:
+        if os.environ.get("DCGAN_TRACEBACK") == "1":
+            raise
+        sys.exit(f"error: {explain(error, entry)}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    if SweepSummary.failed:
+        sys.exit(1)
+
+
+def _flush() -> None:
+    """Write out what was printed; where nobody reads any more, as after ``--help | head``, end as other programs do."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
+        sys.exit(128 + signal.SIGPIPE)
+
+
+def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch) -> Any:
+    """Run one job of a sweep. It must not raise: that would end the sweep before its later jobs and its table."""
+    print(f"\n--- {' '.join(launch.overrides)}")
+    folder = launch.folder(str(config.get("name")))
+    try:
+        return task(config, launch)
+    except Exception as error:
+        SweepSummary.failed = True
+        known = isinstance(error, USER_ERRORS) and os.environ.get("DCGAN_TRACEBACK") != "1"
+        line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
+        print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr)
+        write_status(folder, state="failed", error=line)
+        return None

@@ -1,0 +1,28 @@
+"""A user's mistake in one line."""
+
+import re
+
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf.errors import OmegaConfBaseException
+
+from dcgan.config.check import unknown_key
+from dcgan.config.schema import SCHEMAS
+
+USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException)
+
+
+def explain(error: Exception, entry: str) -> str:
+    """One line for a user's mistake."""
+    text = str(error)
+    if isinstance(error, OverrideParseException):
+        return f"{error.override}: not key=value; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, option = (error.missing_cfg_file or "").rpartition("/")
+        return f"{group}={option}: no such option; there are {', '.join(error.options)}"
+    if text.startswith("Ambiguous value for argument"):
+        return f"{text.split(chr(39))[1]}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+    if match := re.match(r"Could not override '(.+?)'", text):
+        return unknown_key(match[1], SCHEMAS[entry])
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return text.splitlines()[0]
+    return " ".join(text.split())

@@ -1,0 +1,68 @@
+"""The configuration of a run that is resumed."""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from dcgan.config.check import check
+from dcgan.config.schema import TrainConfig
+from dcgan.shell.versions import of_this_version, version_of
+
+# What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
+FREE_TRAINER_KEYS = (
+    "gpus|accelerator|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
+    "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
+)
+LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.gpus")  # what the number of steps follows from
+FREE_ON_RESUME = re.compile(rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume")
+
+
+def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """The configuration of the run ``typed.resume``, with only those of its values changed that were typed now.
+
+    Args:
+        typed: what the command line composes to.
+        overrides: the words of the command line.
+
+    Raises:
+        ValueError: something was typed that would make it another run, or there is no such run.
+    """
+    path = Path(typed.resume).expanduser() / "config.yaml"
+    if not path.is_file():
+        raise ValueError(f"resume={typed.resume}: no run folder (it has no config.yaml)")
+    run = OmegaConf.load(path)
+    assert isinstance(run, DictConfig)
+    with of_this_version(typed.resume, version_of(path.parent)):
+        check(run, TrainConfig)
+    if "DCGAN_DATA" in os.environ:
+        run.data.root = typed.data.root
+    for override in overrides:
+        key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
+        for leaf in _leaves(typed, "" if key == "experiment" else key):
+            now, then = OmegaConf.select(typed, leaf), OmegaConf.select(run, leaf)
+            if FREE_ON_RESUME.fullmatch(leaf):
+                if leaf in LENGTH and now != then and _has_schedule(run):
+                    raise ValueError(
+                        f"{leaf}={now}: the run {typed.resume} has {then}, over which its learning rate falls "
+                        f"(optimizer.schedule={run.optimizer.schedule}); leave it, or start a new run"
+                    )
+                OmegaConf.update(run, leaf, now, force_add=True)
+            elif now != then and (leaf, now) != ("trainer.precision", "auto"):  # which the run has resolved already
+                raise ValueError(f"{leaf}={now}: the run {typed.resume} has {then}; leave it, or start a new run")
+    return run
+
+
+def _has_schedule(run: DictConfig) -> bool:
+    return bool(OmegaConf.select(run, "optimizer.schedule", default="constant") != "constant")
+
+
+def _leaves(config: DictConfig, key: str) -> Iterator[str]:
+    node = OmegaConf.select(config, key) if key else config
+    if isinstance(node, DictConfig):
+        for name in map(str, node):
+            yield from _leaves(config, f"{key}.{name}" if key else name)
+    else:
+        yield key

@@ -1,0 +1,24 @@
+"""How a sweep ends: with a table, and exit code 1 if a job failed."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+
+class SweepSummary(Callback):
+    """After a sweep: one line per job, and exit code 1 if one failed."""
+
+    failed = False
+
+    def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
+        """Print the table."""
+        sweep = Path(config.hydra.sweep.dir)
+        print(f"\nsweep {sweep}")
+        for path in sorted(sweep.glob("*/status.json")):
+            status = json.loads(path.read_text())
+            SweepSummary.failed |= status["state"] == "failed"  # the job may have run in a process of its own
+            result = status.get("error") or "  ".join(f"{k} {v:.4g}" for k, v in status.get("results", {}).items())
+            print(f"  {status['state']:<12} {path.parent.name}  {result}")

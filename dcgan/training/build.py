@@ -1,0 +1,100 @@
+"""From a configuration to a GAN and its data."""
+
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dcgan.config import options
+from dcgan.config.options import Optimizer, Option
+from dcgan.config.registry import lookup
+from dcgan.config.schema import TrainConfig
+from dcgan.data.latents import random_stream
+from dcgan.data.module import ImageData
+from dcgan.models import MODELS
+from dcgan.models.base import Discriminator, Generator, Shape
+from dcgan.training.augment import AUGMENTS
+from dcgan.training.gan import GAN
+from dcgan.training.losses import LOSSES
+from dcgan.training.objective import Objective
+from dcgan.training.optim import OPTIMIZERS, OptimizerBuilder, Rates
+from dcgan.training.penalties import PENALTIES
+from dcgan.training.player import Player
+
+
+def build_gan(config: TrainConfig) -> GAN:
+    """Networks with weights that follow from the seed, objective and optimisers.
+
+    Raises:
+        ValueError: no such network; the message names the key, the value and what it may be.
+    """
+    generator, discriminator = build_networks(config)
+    optimizer = config.optimizer
+    return GAN(
+        Player(generator, _optimizer(optimizer.generator, key="optimizer.generator"), optimizer.generator.clip),
+        Player(
+            discriminator,
+            _optimizer(optimizer.discriminator, key="optimizer.discriminator"),
+            optimizer.discriminator.clip,
+            weight_clip=getattr(config.loss, "weight_clip", None),
+        ),
+        objective=build_objective(config),
+        seed=config.seed,
+        d_steps=config.d_steps,
+        ema_half_life=config.ema.half_life,
+        fast=config.fast,
+        rates=Rates(optimizer.schedule, optimizer.warmup),
+    )
+
+
+def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
+    """The generator and the discriminator."""
+    networks, shape = lookup(MODELS, config.model.name, key="model.name"), Shape.of(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random_stream(config.seed, "weights").initial_seed())
+        return networks.generator(config.model, shape), networks.discriminator(config.model, shape)
+
+
+def build_objective(config: TrainConfig) -> Objective:
+    """The loss, and what is optional about it."""
+    loss = _own(config.loss, Option)
+    label_flipping = loss.pop("label_flipping", 0.0)
+    loss.pop("weight_clip", None)  # the discriminator's, after its step
+    objective = Objective(
+        lookup(LOSSES, config.loss.name, key="loss.name")(**loss),
+        label_flipping=label_flipping,
+        consistency=getattr(config.augment, "consistency", 0.0),
+    )
+    if isinstance(config.penalty, options.Penalty):
+        penalty = lookup(PENALTIES, config.penalty.name, key="penalty.name")
+        objective.penalty = partial(penalty, **_own(config.penalty, options.Penalty))
+        objective.gamma, objective.penalty_every = config.penalty.gamma, config.penalty.every
+    if isinstance(config.augment, options.Augment):
+        augment = lookup(AUGMENTS, config.augment.name, key="augment.name")
+        objective.augment = augment(**_own(config.augment, options.Augment))
+    return objective
+
+
+def _own(option: Option, base: type) -> dict[str, Any]:
+    """The keys that an option has beyond those of ``base``: the arguments of what it names."""
+    shared = {field.name for field in fields(base)}
+    return {field.name: getattr(option, field.name) for field in fields(option) if field.name not in shared}
+
+
+def _optimizer(option: Optimizer, *, key: str) -> OptimizerBuilder:
+    return partial(lookup(OPTIMIZERS, option.name, key=f"{key}.name"), lr=option.lr, **_own(option, Optimizer))
+
+
+def build_data(config: TrainConfig) -> ImageData:
+    """The DataModule; nothing is read yet."""
+    return ImageData(
+        name=config.data.name,
+        root=Path(config.data.root),
+        batch_size=config.data.batch_size,
+        resolution=config.data.resolution,
+        channels=config.data.channels,
+        d_steps=config.d_steps,
+        seed=config.seed,
+    )

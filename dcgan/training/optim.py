@@ -1,0 +1,70 @@
+"""Optimisers by name, their settings, and how the learning rate changes over a run."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+from lightning import Trainer
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
+
+OptimizerBuilder = Callable[[Iterable[nn.Parameter]], Optimizer]
+# Fused: one call for all parameters. RMSprop has none for the CPU.
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "adam": partial(Adam, fused=True),
+    "adamw": partial(AdamW, fused=True),
+    "rmsprop": RMSprop,
+    "sgd": partial(SGD, fused=True),
+}
+
+Schedule = Callable[[float], float]
+"""The share of a run that is done, 0 to 1 -> what the learning rate is multiplied by."""
+
+SCHEDULES: Mapping[str, Schedule] = {
+    "constant": lambda done: 1.0,
+    "linear": lambda done: 1.0 - done,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+}
+
+
+def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float) -> float:
+    """What every learning rate is multiplied by in generator step ``step``, the first being 0.
+
+    The warm-up rises linearly over ``warmup`` steps; the schedule then runs from there to ``total``, so that the step
+    after the last would have the factor 0.
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    return SCHEDULES[schedule](min(1.0, (step - warmup) / (total - warmup))) if total > warmup else 1.0
+
+
+class Rates(NamedTuple):
+    """How the learning rates change over a run: Lightning steps no schedule in manual optimisation.
+
+    Args:
+        schedule: of ``SCHEDULES``.
+        warmup: steps over which they rise at first.
+    """
+
+    schedule: str = "constant"
+    warmup: int = 0
+
+    def start(self, optimizers: Iterable[Optimizer]) -> None:
+        """Keep what the schedule starts from, also after a resume."""
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["initial_lr"] = group["lr"]
+
+    def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float) -> None:
+        """The rates of generator step ``step`` of ``total``."""
+        if self.schedule == "constant" and not self.warmup:
+            return
+        factor = learning_rate_factor(self.schedule, warmup=self.warmup, step=step, total=total)
+        for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            group["lr"] = group["initial_lr"] * factor
+
+
+def gradient_scale(trainer: Trainer, optimizer: Optimizer) -> float:
+    """By how much gradients are scaled up when Lightning is about to step: 16-mixed leaves that to fused optimisers."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    return float(scaler.get_scale()) if scaler and getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0

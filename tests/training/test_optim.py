@@ -1,0 +1,88 @@
+import math
+from itertools import pairwise
+
+import pytest
+import torch
+from conftest import config, options
+from torch import nn
+
+from dcgan.config import options as config_options
+from dcgan.training.build import build_gan
+from dcgan.training.optim import OPTIMIZERS, SCHEDULES, learning_rate_factor
+
+
+def factors(schedule: str, *, warmup: int, total: float, steps: int) -> list[float]:
+    return [learning_rate_factor(schedule, warmup=warmup, step=step, total=total) for step in range(steps)]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "warmup", "expected"),
+    [
+        ("constant", 0, [1, 1, 1, 1, 1]),
+        ("constant", 2, [0.5, 1, 1, 1, 1]),
+        ("linear", 0, [1, 0.8, 0.6, 0.4, 0.2]),
+        ("linear", 1, [1, 1, 0.75, 0.5, 0.25]),
+        ("cosine", 0, [(1 + math.cos(math.pi * step / 5)) / 2 for step in range(5)]),
+    ],
+)
+def test_the_rate_over_five_steps(schedule: str, warmup: int, expected: list[float]) -> None:
+    assert factors(schedule, warmup=warmup, total=5, steps=5) == pytest.approx(expected)
+
+
+def test_a_run_without_end_keeps_its_rate() -> None:
+    assert factors("constant", warmup=0, total=math.inf, steps=3) == [1, 1, 1]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_begins_at_one_and_never_rises(schedule: str) -> None:
+    found = factors(schedule, warmup=0, total=50, steps=50)
+    assert found[0] == 1
+    assert all(one >= other > 0 for one, other in pairwise(found))
+
+
+def test_every_optimiser_has_its_option() -> None:
+    assert set(options("optimizer")) == set(OPTIMIZERS) | {"adam_ttur"}
+    assert set(config_options.OPTIMIZERS) == set(OPTIMIZERS)
+
+
+@pytest.mark.parametrize(
+    ("words", "discriminator", "generator"),
+    [
+        ([], ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}), ("Adam", {"lr": 2e-4})),
+        (["optimizer=adam_ttur"], ("Adam", {"lr": 4e-4, "betas": (0.0, 0.9)}), ("Adam", {"lr": 1e-4})),
+        (["optimizer=adam_ttur", "optimizer.lr=1e-3"], ("Adam", {"lr": 4e-4}), ("Adam", {"lr": 1e-3})),
+        (["optimizer=adamw"], ("AdamW", {"weight_decay": 0.01}), ("AdamW", {"weight_decay": 0.01})),
+        (["optimizer=rmsprop"], ("RMSprop", {"lr": 5e-5, "momentum": 0.0}), ("RMSprop", {"lr": 5e-5})),
+        (["optimizer=sgd", "optimizer.momentum=0.9"], ("SGD", {"momentum": 0.9}), ("SGD", {"momentum": 0.9})),
+        (
+            [
+                "optimizer.discriminator.name=sgd",
+                "optimizer.discriminator.lr=0.1",
+                "optimizer.discriminator.momentum=0.5",
+            ],
+            ("SGD", {"lr": 0.1, "momentum": 0.5}),
+            ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+        ),
+        (["optimizer.generator.name=rmsprop"], ("Adam", {}), ("RMSprop", {"lr": 2e-4})),
+    ],
+)
+def test_what_is_configured_is_what_steps(words: list[str], discriminator: tuple, generator: tuple) -> None:
+    for optimizer, (kind, settings) in zip(
+        build_gan(config(*words)).configure_optimizers(), (discriminator, generator), strict=True
+    ):
+        assert type(optimizer).__name__ == kind
+        for key, value in settings.items():
+            found = optimizer.param_groups[0][key]
+            assert (tuple(found) if isinstance(found, list | tuple) else found) == value
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimiser_descends(name: str) -> None:
+    weight = nn.Parameter(torch.tensor([3.0]))
+    options_ = {"betas": (0.5, 0.9)} if name.startswith("adam") else {}
+    optimizer = OPTIMIZERS[name]([weight], lr=0.1, **options_)
+    for _ in range(50):
+        optimizer.zero_grad()
+        weight.square().sum().backward()
+        optimizer.step()
+    assert abs(float(weight.detach())) < 2
