@@ -20,7 +20,7 @@ install: .venv/installed  ## create .venv with the pinned versions
 train: install  ## train on MNIST for a few minutes (ARGS='seed=1 ...' is passed on)
 	$(BIN)/python -m dcgan.train experiment=quick $(ARGS)
 
-test: install  ## the test suite
+test: install  ## the test suite (ARGS='-m fast': the inner loop, under a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: install  ## what CI checks: lint, format, types

@@ -73,7 +73,9 @@ def run_folders(folder: Path) -> list[Path]:
     Raises:
         FileNotFoundError: there are none.
     """
-    runs = sorted({path.parent.parent for path in folder.rglob("checkpoints/*.ckpt")})
+    runs = sorted(
+        {path.parent.parent for path in folder.rglob("checkpoints/*") if path.suffix in (".ckpt", ".safetensors")}
+    )
     if not runs:
         raise FileNotFoundError(f"run={folder}: no run folder with checkpoints, nor a folder of them")
     return runs

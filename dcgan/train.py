@@ -29,9 +29,8 @@ def train(
         ValueError, FileNotFoundError: before anything is written, one line on what is wrong.
         SystemExit: somebody asked it to stop; it is saved.
     """
-    from dcgan.runs import (
-        run as runs,  # torch loads here: --help, and what the configuration alone shows wrong, answer without it
-    )
+    # torch loads here: --help, and what the configuration alone shows wrong, answer without it
+    from dcgan.runs import run as runs
 
     run = runs.build_run(config, runs.shared_folder(folder))
     if in_sweep and run.trainer.world_size > 1:
@@ -98,6 +97,8 @@ def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     if config.resume is not None:
         folder = Path(config.resume).expanduser()
+        if launch.told is not None:
+            raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
         typed = check(resumed(config, launch.overrides), TrainConfig)
         typed.resume = str(folder)
     else:

@@ -21,6 +21,16 @@ ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.
 TINY = ["model.width=4", "data.batch_size=16", "samples.n=4", "trainer.gpus=0", "trainer.enable_progress_bar=false"]
 
 
+SLOW = {"command", "mnist_root", "digits", "recipe"}  # fixtures of tests that train, score, or read a data set
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """``-m fast``: the inner loop."""
+    for item in items:
+        if not SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker("fast")
+
+
 class Result(NamedTuple):
     code: int
     out: str

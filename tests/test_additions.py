@@ -19,7 +19,7 @@ from dcgan.data.readers import READERS
 from dcgan.metrics.bootstrap import Estimate, mean
 from dcgan.metrics.measure import METRICS, Compared
 from dcgan.models import MODELS
-from dcgan.models.base import Generator, Networks, Shape
+from dcgan.models.base import Generator, Pair, Shape
 from dcgan.models.mlp import MLPDiscriminator
 from dcgan.training.losses import LOSSES
 from dcgan.training.penalties import PENALTIES, gradients
@@ -111,7 +111,7 @@ def test_a_penalty_with_a_key(add: Add, trains: Callable[..., Path]) -> None:
         return (gradients(discriminator, real, labels).norm(dim=1) - target).square().mean()
 
     PENALTIES["to_target"], GROUPS["penalty"].own["to_target"] = to_target, TargetOption
-    add("penalty/to_target", "name: to_target\ntarget: 0.5\n")
+    add("penalty/to_target", "name: to_target\ngamma: 1.0\ntarget: 0.5\n")
     trains("penalty=to_target", "model.discriminator.norm=layer")
     assert asked == [0.5, 0.5]
 
@@ -133,7 +133,7 @@ def test_a_model(add: Add, trains: Callable[..., Path], command: Callable[..., R
             return self.body(latents)
 
     judge = Model("mlp", width=4, latent_dim=8, depth=1)
-    MODELS["linear"] = Networks(LinearGenerator, lambda model, shape: MLPDiscriminator(judge, shape))
+    MODELS["linear"] = Pair(LinearGenerator, lambda model, shape: MLPDiscriminator(judge, shape))
     GROUPS["model"].own["linear"] = LinearOption
     add("model/linear", "name: linear\nlatent_dim: 8\n")
     import os
@@ -145,6 +145,8 @@ def test_a_model(add: Add, trains: Callable[..., Path], command: Callable[..., R
     assert drawn.code == 0, drawn.err
     refused = command("train", os.environ["ADDED"], *words, "model=linear", "model.conditional=true")
     assert refused.err.startswith("error: model.conditional=true: model=linear has no use for it, only dcgan, mlp,")
+    refused = command("train", os.environ["ADDED"], *words, "model=linear", "model.generator.norm=layer")
+    assert "model=linear has no use for it, only dcgan, mlp, resnet" in refused.err
 
 
 def test_a_data_set(add: Add, trains: Callable[..., Path]) -> None:

@@ -255,6 +255,8 @@ def test_a_run_of_another_version_is_refused_in_one_line_that_says_which(command
         *_, line = command(entry, f"run={run}", "checkpoint=last").err.splitlines()
         assert line.startswith(f"error: {run}: was made by dcgan 0.1.7 (commit ")
         assert line.endswith("which this one, 0.2.0, does not read (encoder: no such key; --help lists them)")
+    save_file(load_file(path), path, metadata={"recipe": "{}"})
+    assert f"{path} is not a readable generator" in command("generate", f"run={run}", "checkpoint=last").err
     path.unlink()  # as before there were generators beside checkpoints
     *_, line = command("generate", f"run={run}", "checkpoint=last").err.splitlines()
     assert line.startswith(f"error: {run}: was made by a dcgan before 0.2.0 (commit ")
@@ -304,12 +306,23 @@ def test_hydras_own_word_for_the_folder_is_heard(command: Command, workdir: Path
     refused = command("train", *SHORT, "hydra.run.dir=mine/here", "metrics=none")
     assert refused.err == "error: mine/here: is not empty; choose another folder, or resume=mine/here\n"
     assert json.loads(Path("mine/here/status.json").read_text())["state"] == "finished"
-    assert command("train", *SHORT, "hydra.run.dir=theirs", "seed=-1").code == 1
+    assert command("train", *SHORT, "hydra.run.dir=theirs/deep", "seed=-1").code == 1
     assert not Path("theirs").exists()  # Hydra made it; nothing of ours was in it
+    Path("empty").mkdir()
+    assert command("train", *SHORT, "hydra.run.dir=empty", "seed=-1").code == 1
+    assert Path("empty").is_dir()  # which somebody else made
+    refused = command("train", "resume=mine/here", "hydra.run.dir=elsewhere", "trainer.max_steps=2")
+    assert refused.err.startswith("error: hydra.run.dir=elsewhere: resume=mine/here goes on in its own folder; leave")
+    refused = command("generate", "run=mine/here", "hydra.run.dir=elsewhere")
+    assert refused.err == "error: hydra.run.dir=elsewhere: is of dcgan.train; here it is out=\n"
+    assert not Path("elsewhere").exists()
     words = ["seed=1,2", "hydra.sweep.dir=swept", "hydra.sweep.subdir=s${seed}", "trainer.max_steps=1"]
     swept = command("train", "-m", *SHORT, "metrics=none", *words)
     assert swept.code == 0, swept.err
     assert {path.parent.name for path in Path("swept").glob("*/status.json")} == {"s1", "s2"}
+    words = ["seed=1,2", "hydra.sweep.dir=one", "hydra.sweep.subdir=same", "trainer.max_steps=1"]
+    assert command("train", "-m", *SHORT, "metrics=none", *words).code == 0
+    assert {path.parent.name for path in Path("one").glob("*/status.json")} == {"same", "same-2"}
 
 
 def test_a_home_folder_is_understood_in_every_path(
@@ -520,6 +533,16 @@ def test_epochs_are_counted_on_over_a_resume(
     resumed = command("train", f"resume={run}", "trainer.max_steps=-1", "trainer.max_epochs=4")
     assert resumed.code == 0, resumed.err
     assert state(run)["global_step"] == 12
+
+
+def test_the_words_that_started_a_run_go_on_with_it_though_a_recipes_key_was_dropped(
+    command: Command, workdir: Path
+) -> None:
+    words = ["experiment=quick", "model=mlp", "optimizer=sgd", "data.batch_size=16", "metrics=none"]
+    run = train(command, *words, "trainer.max_steps=2", "optimizer.schedule=constant")
+    words += [word for word in SHORT if not word.startswith("trainer.max_steps")]
+    again = command("train", *words, "optimizer.schedule=constant", "trainer.max_steps=3", f"resume={run}")
+    assert again.code == 0, again.err
 
 
 def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir: Path) -> None:

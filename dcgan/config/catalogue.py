@@ -61,13 +61,13 @@ CATALOGUE: dict[str, DataSet] = {
 
 def data_sets_of(space: str) -> list[str]:
     """The data sets that a feature space knows; none: it is for any, as ``inception`` is."""
-    return [name for name, record in CATALOGUE.items() if record.space == space.rstrip("12")]
+    exactly = [name for name, record in CATALOGUE.items() if record.space == space]
+    return exactly or [name for name, record in CATALOGUE.items() if record.space == space.rstrip("12")]
 
 
-def check_metrics_fit(metrics: str, data: str) -> None:
-    """Raise ValueError where a feature space does not know the data set: its numbers would mean nothing."""
+def misfit(metrics: str, data: str) -> str | None:
+    """What is wrong where a feature space does not know the data set: its numbers would mean nothing. None: nothing."""
     known = data_sets_of(metrics)
-    if known and data not in known:
-        raise ValueError(
-            f"metrics={metrics}: knows {', '.join(known)}, not {data}; use metrics={CATALOGUE[data].space}"
-        )
+    if not known or data in known:
+        return None
+    return f"knows {', '.join(known)}, not {data}; use metrics={CATALOGUE[data].space}"

@@ -6,7 +6,7 @@ experiment file, or appended with ``+``, is refused too.
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from dcgan.config.combinations import check_combinations
-from dcgan.config.options import GROUPS, OPTIMIZERS, Optimizer
-from dcgan.config.rules import Rule
+from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, OfBoth, Optimizer
+from dcgan.config.rules import Rule, shown
 from dcgan.config.schema import CONF, Config, TrainConfig, is_group, known_keys
 
 Values = dict[str, Any]
@@ -33,7 +33,7 @@ def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | No
     Raises:
         ValueError: one line with the key, the value and what it may be.
     """
-    keys_typed = {re.split(r"[=@]", word.lstrip("+~"))[0] for word in typed or ()}
+    keys_typed = set(_keys_in(typed or ()))
     try:
         values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         _refuse_unknown_keys(values, schema)
@@ -41,12 +41,12 @@ def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | No
         for key in [key for key in values if is_group(schema, key) and isinstance(values[key], Mapping)]:
             if "name" not in values[key]:
                 raise ValueError(unknown_key(f"{key}.{min(values[key])}", schema))
-            kind = GROUPS[key].kind(str(values[key].get("name")), key=f"{key}.name")
+            kind = GROUPS[key].kind(str(values[key]["name"]), key=f"{key}.name")
+            blocks = _of_networks(values[key], keys_typed) if key == "optimizer" else {}
             values[key] = _own_keys(values[key], kind, key, keys_typed)
             typed_config[key] = OmegaConf.structured(kind)
-            for network in NETWORKS if key == "optimizer" else ():
-                block, kind = _of_network(values[key], network, keys_typed)
-                values[key][network], typed_config[key][network] = block, OmegaConf.structured(kind)
+            for network, (block, of_network) in blocks.items():
+                values[key][network], typed_config[key][network] = block, OmegaConf.structured(of_network)
         typed_config = OmegaConf.merge(typed_config, values)
         missing = OmegaConf.missing_keys(typed_config)
         if missing:
@@ -61,30 +61,52 @@ def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | No
     return result
 
 
+def _keys_in(words: Sequence[str]) -> Iterator[str]:
+    """The keys that words of a command line set: of ``a={b: 1}``, ``a.b``."""
+    for word in words:
+        key, _, value = word.lstrip("+~").partition("=")
+        key = key.partition("@")[0]
+        inner = re.findall(r"([\w.]+)\s*:", value) if value.startswith("{") else []
+        yield from (f"{key}.{name}" for name in inner)
+        if not inner:
+            yield key
+
+
 def _own_keys(values: Values, kind: type, group: str, typed: set[str]) -> Values:
     """Those that the option has. Another's is refused, unless an experiment set it for an option since replaced."""
     own = {one.name for one in fields(kind)}
     replaced = bool({group, f"{group}.name"} & typed) or (group.startswith("optimizer.") and "optimizer" in typed)
     for key in values.keys() - own:
-        if f"{group}.{key}" in typed or not replaced:
+        if not replaced or any(f"{word}.".startswith(f"{group}.{key}.") for word in typed):
             users = _options_with(group.split(".", maxsplit=1)[0], key)
             raise ValueError(
-                f"{group}.{key}={_shown(values[key])}: {group}={values['name']} has no use for it, "
+                f"{group}.{key}={shown(values[key])}: {group}={values['name']} has no use for it, "
                 f"only {', '.join(users)}; leave it out"
             )
     return {key: value for key, value in values.items() if key in own}
 
 
-def _of_network(values: Values, network: str, typed: set[str]) -> tuple[Values, type]:
-    """The block of one network in ``optimizer``, filled in from the values of both, and its dataclass."""
-    given = values.get(network) or {}
-    if not isinstance(given, Mapping):
-        key = f"optimizer.{network}"
-        raise ValueError(f"{key}={given}: is a group of keys, such as {key}.name={given}")
-    block = {"name": values.get("name"), **given}
-    kind = OPTIMIZERS.get(block["name"], Optimizer)
-    shared = {one.name: values[one.name] for one in fields(kind) if one.name in values}
-    return shared | _own_keys(block, kind, f"optimizer.{network}", typed), kind
+def _of_networks(values: Values, typed: set[str]) -> dict[str, tuple[Values, type]]:
+    """The block of each network in ``optimizer``, filled in from the values of both, and its dataclass."""
+    blocks = {}
+    for network in NETWORKS:
+        block = {"name": values["name"], **values.get(network, {})}
+        kind = NETWORK_OPTIMIZERS.get(str(block["name"]), Optimizer)
+        shared = {one.name: values[one.name] for one in fields(kind) if one.name in values}
+        blocks[network] = shared | _own_keys(block, kind, f"optimizer.{network}", typed), kind
+    used = {one.name for _, kind in blocks.values() for one in fields(kind)} | {one.name for one in fields(OfBoth)}
+    for key in values.keys() - used:
+        if f"optimizer.{key}" in typed:
+            users = ", ".join(_options_with("optimizer", key))
+            raise ValueError(
+                f"optimizer.{key}={shown(values[key])}: neither network's optimiser has a use for it, only {users}; "
+                "leave it out"
+            )
+    for key in values.keys() & used - {
+        one.name for one in fields(GROUPS["optimizer"].kind(str(values["name"]), key=""))
+    }:
+        del values[key]  # one network alone has it, and was given it
+    return blocks
 
 
 def _options_with(group: str, key: str) -> list[str]:
@@ -127,19 +149,24 @@ def unknown_key(key: str, schema: type) -> str:
     return f"{key}: no such key{hint}"
 
 
-def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, prefix: str = "") -> None:
-    known = set(known_keys(schema))
+def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type) -> None:
+    known = known_keys(schema)
     groups = {key.rpartition(".")[0] for key in known}
-    for name, value in values.items():
-        key = f"{prefix}{name}"
+    for key, value in _nodes(values, groups):
         if key not in known:
             raise ValueError(unknown_key(key, schema))
+        if key in groups and not isinstance(value, Mapping):
+            inner = next(other for other in known if other.startswith(f"{key}."))
+            raise ValueError(f"{key}={shown(value)}: is a group of keys, such as {inner}={shown(value)}")
+
+
+def _nodes(values: Mapping[Any, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every dotted key and its value, into the groups."""
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        yield key, value
         if key in groups and isinstance(value, Mapping):
-            _refuse_unknown_keys(value, schema, f"{key}.")
-
-
-def _shown(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
+            yield from _nodes(value, groups, f"{key}.")
 
 
 KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or false"}
@@ -151,6 +178,4 @@ def _one_line(error: OmegaConfBaseException) -> str:
         return f"{key}={match[1]}: must be {KINDS.get(match[2], match[2])}"
     if re.match(r"Incompatible value 'None'|field '.*' is not Optional", first):
         return f"{key}=null: must have a value"
-    if match := re.match(r"Invalid type assigned: (\w+) is not a subclass of \w+\. value: (.*)", first):
-        return f"{key}={match[2]}: is a group of keys, such as {key}.name={match[2]}"
     return f"{key}: {first}"

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dcgan.config.catalogue import CATALOGUE, DataSet, data_sets_of
+from dcgan.config.catalogue import CATALOGUE, DataSet, misfit
+from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
 
 
@@ -25,9 +26,9 @@ class Keys:
         return CATALOGUE[self["data.name"]]
 
     @property
-    def known(self) -> list[str]:
-        """The data sets that the feature space knows; none: it is for any."""
-        return data_sets_of(self["metrics.name"])
+    def misfit(self) -> str | None:
+        """What is wrong with the feature space for the data set."""
+        return misfit(self["metrics.name"], self["data.name"])
 
 
 class Clash(NamedTuple):
@@ -82,8 +83,8 @@ IMPOSSIBLE = (
     ),
     Clash(
         "metrics.name",
-        lambda keys: bool(keys.known) and keys["data.name"] not in keys.known,
-        "knows {keys.known[0]}, not {keys[data.name]}; use metrics={keys.data.space}",
+        lambda keys: keys.misfit is not None,
+        "{keys.misfit}",
     ),
     Clash(
         "model.generator.conditioning",
@@ -162,6 +163,5 @@ def check_combinations(config: TrainConfig) -> None:
     keys = Keys(config)
     for clash in IMPOSSIBLE:
         if clash.is_one(keys):
-            value = keys[clash.key]
-            given = f"{clash.key.removesuffix('.name')}={str(value).lower() if isinstance(value, bool) else value}"
+            given = f"{clash.key.removesuffix('.name')}={shown(keys[clash.key])}"
             raise ImpossibleError(f"{given}: {clash.fix.format(keys=keys)}")

@@ -4,7 +4,7 @@ where they are set, in conf/.
 To add a key: here and in the YAML of its option. An option without keys of its own needs no dataclass.
 """
 
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, NamedTuple
 
 from dcgan.config.registry import lookup
@@ -93,7 +93,7 @@ class Wasserstein(Option):
 
 @dataclass
 class Penalty(Option):
-    gamma: Annotated[float, POSITIVE] = 1.0
+    gamma: Annotated[float, POSITIVE]
     every: Annotated[int, at_least(1)] = 1
 
 
@@ -102,17 +102,17 @@ class Augment(Option):
     consistency: Annotated[float, NOT_NEGATIVE] = 0.0
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DiffAugment(Augment):
-    translation: Annotated[float, SHARE] = 0.125
-    cutout: Annotated[float, SHARE] = 0.5
-    brightness: Annotated[float, NOT_NEGATIVE] = 0.5
+    translation: Annotated[float, SHARE]
+    cutout: Annotated[float, SHARE]
+    brightness: Annotated[float, NOT_NEGATIVE]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Noise(Augment):
-    std: Annotated[float, POSITIVE] = 0.5
-    decay_steps: Annotated[int, at_least(1)] = 5000
+    std: Annotated[float, POSITIVE]
+    decay_steps: Annotated[int, at_least(1)]
 
 
 # --- optimizer: that of one network, and what the group adds
@@ -139,17 +139,37 @@ class Momentum(Optimizer):
     momentum: Annotated[float, BELOW_ONE] = 0.0
 
 
-OPTIMIZERS: dict[str, type[Option]] = {"adam": Adam, "adamw": AdamW, "rmsprop": Momentum, "sgd": Momentum}
+NETWORK_OPTIMIZERS: dict[str, type[Option]] = {"adam": Adam, "adamw": AdamW, "rmsprop": Momentum, "sgd": Momentum}
 
 
 @dataclass
-class Pair:
+class OfBoth:
     """Of both networks: the block of each takes the group's values unless it is given its own."""
 
     generator: Any = None  # an ``Optimizer`` each, once checked
     discriminator: Any = None
     schedule: Annotated[str, one_of("constant", "linear", "cosine")] = "constant"
     warmup: Annotated[int, at_least(0)] = 0
+
+
+@dataclass
+class OptimizerOfBoth(OfBoth, Optimizer):
+    pass
+
+
+@dataclass
+class AdamOfBoth(OfBoth, Adam):
+    pass
+
+
+@dataclass
+class AdamWOfBoth(OfBoth, AdamW):
+    pass
+
+
+@dataclass
+class MomentumOfBoth(OfBoth, Momentum):
+    pass
 
 
 # --- data, metrics, logger
@@ -165,8 +185,8 @@ class Data(Option):
 
 @dataclass
 class Metrics(Option):
-    every: Annotated[int, at_least(1)] = 500
-    num_samples: Annotated[int, at_least(2)] = 2000
+    every: Annotated[int, at_least(1)]
+    num_samples: Annotated[int, at_least(2)]
 
 
 @dataclass
@@ -198,16 +218,14 @@ class Group(NamedTuple):
         return [*self.own.values(), *([self.usual] if self.usual else [])]
 
 
-def _of_both(kind: type) -> type:
-    return make_dataclass(f"Both{kind.__name__}", [], bases=(Pair, kind), kw_only=True)
-
-
 GROUPS: dict[str, Group] = {
     "model": Group({"dcgan": DCGAN, "mlp": Model, "resnet": ResNet}, None),
     "loss": Group({"non_saturating": NonSaturating, "wasserstein": Wasserstein}),
     "penalty": Group({"none": Option}, Penalty),
     "augment": Group({"none": Option, "diffaugment": DiffAugment, "noise": Noise}, Augment),
-    "optimizer": Group({name: _of_both(kind) for name, kind in OPTIMIZERS.items()}, _of_both(Optimizer)),
+    "optimizer": Group(
+        {"adam": AdamOfBoth, "adamw": AdamWOfBoth, "rmsprop": MomentumOfBoth, "sgd": MomentumOfBoth}, OptimizerOfBoth
+    ),
     "data": Group({}, Data),
     "metrics": Group({"none": Option, "inception": Inception}, Metrics),
     "logger": Group({}, Logger),

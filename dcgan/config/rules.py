@@ -37,8 +37,21 @@ def _are_gpus(value: Any) -> bool:
     return bool(numbers) and all(type(n) is int and n >= least for n in numbers) and len({*numbers}) == len(numbers)
 
 
-def _expanded(path: str) -> str:
-    return str(Path(path).expanduser())
+def expanded(path: str) -> str:
+    """``path`` with its ``~`` replaced by the home folder, where there is one."""
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError:
+        return path
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed."""
+    return (
+        {None: "null", True: "true", False: "false"}[value]
+        if value is None or value is True or value is False
+        else str(value)
+    )
 
 
 POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)
@@ -60,4 +73,4 @@ GPUS = Rule(
     "must be auto, 0 (CPU), how many, -1 (all), or a list of different ones such as [0,1]",
     lambda value: value == "auto" or _are_gpus(value),
 )
-PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", _expanded)
+PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", expanded)

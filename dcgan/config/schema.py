@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from dcgan.config.options import GROUPS, OPTIMIZERS, Data, Logger, Optimizer, Option, Pair
+from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, Logger, OfBoth, Optimizer, Option
 from dcgan.config.rules import (
     CHECKPOINT,
     GPUS,
@@ -120,7 +120,7 @@ class TrainConfig:
     loss: Option
     penalty: Option
     augment: Option
-    optimizer: Pair
+    optimizer: OfBoth
     data: Data
     metrics: Option
     trainer: TrainerConfig
@@ -189,8 +189,8 @@ def _keys(kind: type, prefix: str) -> Iterator[str]:
 
 def _within(kind: type, key: str, hint: Any, prefix: str) -> list[type]:
     """The dataclasses that the value of a key may be of."""
-    if issubclass(kind, Pair) and key in ("generator", "discriminator"):
-        return [*OPTIMIZERS.values(), Optimizer]
+    if issubclass(kind, OfBoth) and key in ("generator", "discriminator"):
+        return [*NETWORK_OPTIMIZERS.values(), Optimizer]
     found = [one for one in (hint, *get_args(hint)) if is_dataclass(one)]
     return GROUPS[key].kinds() if found and not prefix and is_group(kind, key) else found  # type: ignore[return-value]
 

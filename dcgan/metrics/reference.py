@@ -1,5 +1,6 @@
 """What is kept of real images: shipped with an extractor, computed before, or computed now."""
 
+import functools
 import hashlib
 import json
 import os
@@ -8,7 +9,6 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ class Reference:
     class_counts: Tensor | None  # (K,), what the classifier says of them; None: the space has none
     features: Tensor | None  # float16 (M, F) of 10,000 of them at most; None: not shipped for this split
 
-    @cached_property
+    @functools.cached_property
     def balls(self) -> Balls:
         """Where real images are, for precision to coverage."""
         assert self.features is not None
@@ -166,6 +166,12 @@ def _header(space: FeatureSpace) -> dict[str, Any]:
 
 def _shipped(space: FeatureSpace, split: str) -> Reference:
     assert space.shipped is not None
-    with np.load(space.shipped, allow_pickle=False) as file:
+    return _read_shipped(space.shipped, split)
+
+
+@functools.cache
+def _read_shipped(path: Path, split: str) -> Reference:
+    """Once in a process: the balls around real images take a second, and many runs may be scored against them."""
+    with np.load(path, allow_pickle=False) as file:
         names = {name: name.removeprefix(f"{split}_") for name in file.files if name.startswith(f"{split}_")}
         return _from_tensors({short: torch.from_numpy(file[name]) for name, short in names.items()})

@@ -5,6 +5,6 @@ To add a model: a file like mlp.py, its line in ``MODELS``, ``conf/model/<name>.
 """
 
 from dcgan.models import dcgan, mlp, resnet
-from dcgan.models.base import Networks
+from dcgan.models.base import Pair
 
-MODELS: dict[str, Networks] = {"dcgan": dcgan.NETWORKS, "mlp": mlp.NETWORKS, "resnet": resnet.NETWORKS}
+MODELS: dict[str, Pair] = {"dcgan": dcgan.MODEL, "mlp": mlp.MODEL, "resnet": resnet.MODEL}

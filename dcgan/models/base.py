@@ -1,6 +1,7 @@
 """What every model of this package agrees on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -53,12 +54,19 @@ class Generator(nn.Module):
         padding = -n % SAMPLING_BATCH
         batches = F.pad(latents, (0, 0, 0, padding)).to(device).split(SAMPLING_BATCH)
         labelled = F.pad(labels, (0, padding)).to(device).split(SAMPLING_BATCH) if labels is not None else None
-        training = self.training
-        self.eval()
-        with torch.autocast(device.type, enabled=False):
+        with torch.autocast(device.type, enabled=False), _evaluating(self):
             images = [to_uint8(self(batch, labelled[i] if labelled else None)).cpu() for i, batch in enumerate(batches)]
-        self.train(training)
         return torch.cat(images)[:n]
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    training = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(training)
 
 
 class Discriminator(nn.Module):
@@ -95,7 +103,7 @@ class Shape(NamedTuple):
         return cls(data.channels, data.resolution, num_classes, config.fast)
 
 
-class Networks(NamedTuple):
+class Pair(NamedTuple):
     """How a model makes its two networks: of the dataclass of its keys, and a ``Shape``."""
 
     generator: Callable[[Any, Shape], Generator]

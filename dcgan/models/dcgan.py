@@ -5,7 +5,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from dcgan.config.options import DCGAN
-from dcgan.models.base import Discriminator, Generator, Networks, Shape, Verdict
+from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
 from dcgan.models.fast import down, flatten, from_images, memory_format
 from dcgan.models.layers import MinibatchStddev, initialise, stages, upsample
@@ -103,4 +103,4 @@ def _activation(dropout: float) -> list[nn.Module]:
     return [nn.LeakyReLU(0.2, inplace=True), *([nn.Dropout(dropout)] if dropout else [])]
 
 
-NETWORKS = Networks(DCGANGenerator, packed(DCGANDiscriminator))
+MODEL = Pair(DCGANGenerator, packed(DCGANDiscriminator))

@@ -11,7 +11,7 @@ KAIMING_GAIN = (2 / (1 + 0.2**2)) ** 0.5  # keeps the variance through LeakyReLU
 
 
 def upsample(
-    kind: str, inputs: int, outputs: int, *, bias: bool = True, images: bool = False, fast: bool = True
+    kind: str, inputs: int, outputs: int, *, bias: bool = True, images: bool = False, fast: bool
 ) -> list[nn.Module]:
     """Layers that double the resolution, (N, inputs, H, W) -> (N, outputs, 2 H, 2 W).
 

@@ -5,7 +5,7 @@ import math
 from torch import Tensor, nn
 
 from dcgan.config.options import Model
-from dcgan.models.base import Discriminator, Generator, Networks, Shape, Verdict
+from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
 from dcgan.models.layers import MinibatchStddev, initialise
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
@@ -76,4 +76,4 @@ class MLPDiscriminator(Discriminator):
         return self.head(self.body(images), labels)  # type: ignore[no-any-return]
 
 
-NETWORKS = Networks(MLPGenerator, packed(MLPDiscriminator))
+MODEL = Pair(MLPGenerator, packed(MLPDiscriminator))

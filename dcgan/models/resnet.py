@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dcgan.config.options import ResNet
-from dcgan.models.base import Discriminator, Generator, Networks, Shape, Verdict
+from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
 from dcgan.models.fast import memory_format
 from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, initialise, stages, upsample
@@ -159,4 +159,4 @@ def _without_gain(*parts: nn.Module) -> None:
                 layer.weight /= KAIMING_GAIN
 
 
-NETWORKS = Networks(ResNetGenerator, packed(ResNetDiscriminator))
+MODEL = Pair(ResNetGenerator, packed(ResNetDiscriminator))

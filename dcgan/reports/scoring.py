@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dcgan.config.catalogue import CATALOGUE, check_metrics_fit, data_sets_of
+from dcgan.config.catalogue import CATALOGUE, data_sets_of, misfit
 from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
@@ -80,7 +80,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
     name, weights = metrics.name, getattr(metrics, "weights", None)
     if name == "none":
         name, weights = CATALOGUE[trained.data.name].space, None
-    check_metrics_fit(name, trained.data.name)
+    _check_fit(name, trained.data.name)
     default = CATALOGUE[trained.data.name].num_samples
     if config.split == "train":
         default = max(getattr(trained.metrics, "num_samples", default), LEAST_SAMPLES)
@@ -146,7 +146,7 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
     name = config.data.name or next(iter(data_sets_of(metrics or "")), "mnist")
     record = lookup(CATALOGUE, name, key="data.name")
     metrics = metrics or record.space
-    check_metrics_fit(metrics, name)
+    _check_fit(metrics, name)
     data = ImageData(
         name=name,
         root=Path(config.data.root or "data"),
@@ -157,6 +157,12 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
         seed=0,
     )
     return metrics, data
+
+
+def _check_fit(metrics: str, data: str) -> None:
+    wrong = misfit(metrics, data)
+    if wrong:
+        raise ValueError(f"metrics={metrics}: {wrong}")
 
 
 def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int) -> None:

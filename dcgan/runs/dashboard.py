@@ -12,7 +12,7 @@ from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 from dcgan.training.optim import gradient_scale
 
-NETWORKS = ("discriminator", "generator")  # as they are stepped
+STEPPED = ("discriminator", "generator")  # as they are stepped
 
 
 def log_scalars(trainer: Trainer, values: Mapping[str, float]) -> None:
@@ -58,7 +58,7 @@ class Dashboard(Callback):
         if is_shown(trainer, trainer.global_step + 1):
             gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
             norm = nn.utils.get_total_norm(gradients) / gradient_scale(trainer, optimizer)
-            self._norms[f"grad_norm/{NETWORKS[trainer.optimizers.index(optimizer)]}"] = norm
+            self._norms[f"grad_norm/{STEPPED[trainer.optimizers.index(optimizer)]}"] = norm
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int
@@ -69,7 +69,7 @@ class Dashboard(Callback):
         observed = observe(outputs) | self._norms
         self.latest = {name: float(value) for name, value in observed.items()}
         self.latest["speed/images_per_second"] = self._speed(trainer, len(batch[0]) * trainer.world_size)
-        for name, optimizer in zip(NETWORKS, trainer.optimizers, strict=True):
+        for name, optimizer in zip(STEPPED, trainer.optimizers, strict=True):
             self.latest[f"lr/{name}"] = optimizer.param_groups[0]["lr"]
         log_scalars(trainer, self.latest)
 

@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
 from omegaconf import OmegaConf
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from dcgan import __version__
@@ -51,19 +52,21 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
     try:
         with safe_open(path, "pt") as file:
             recipe = json.loads((file.metadata() or {})["recipe"])
+            values, step, version = recipe["config"], int(recipe["step"]), recipe.get("version")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is not a readable generator ({' '.join(str(error).split())[:200]})") from error
-    with of_this_version(str(run), recipe.get("version")):
-        config = check(OmegaConf.create(recipe["config"]), TrainConfig)
+    with of_this_version(str(run), version):
+        config = check(OmegaConf.create(values), TrainConfig)
     networks = lookup(MODELS, config.model.name, key="model.name")
-    generator = networks.generator(config.model, Shape.of(config))
+    with torch.random.fork_rng(devices=[]):  # what it begins with is thrown away
+        generator = networks.generator(config.model, Shape.of(config))
     try:
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its configuration") from error
     generator.to(resolve_device(device)).eval().requires_grad_(False)
-    return Loaded(generator, config, path.name.removesuffix(SUFFIX), int(recipe["step"]))
+    return Loaded(generator, config, path.name.removesuffix(SUFFIX), step)
 
 
 def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], step: int) -> None:
@@ -75,8 +78,9 @@ def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], 
     weights = {name: _plain(value) for name, value in generator.state_dict().items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(weights, temporary, metadata={"recipe": recipe})
-        with temporary.open("rb") as file:
+        with temporary.open("wb") as file:
+            file.write(save(weights, metadata={"recipe": recipe}))
+            file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:

@@ -92,8 +92,9 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
 def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:
     """The FID against the training split, or nothing with ``metrics=none``."""
     metrics = config.metrics
-    if not isinstance(metrics, Metrics):
+    if metrics.name == "none":
         return None
+    assert isinstance(metrics, Metrics)
     space = load_feature_space(metrics.name, weights=getattr(metrics, "weights", None))
     images, cache = data.split("train").images, statistics_folder(data.root)
     real = reference_of(space, images, with_features=False, cache=cache)
@@ -120,12 +121,21 @@ def shared_folder(folder: Path) -> Path:
 def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
     if not resume:
-        run.folder.mkdir(parents=True, exist_ok=True)
-        if any(run.folder.iterdir()):
-            raise ValueError(f"{run.folder}: is not empty; choose another folder, or resume={run.folder}")
+        _claim(run.folder)
     OmegaConf.save(OmegaConf.create(asdict(run.config)), run.folder / "config.yaml")
     with (run.folder / "provenance.jsonl").open("a") as file:
         file.write(json.dumps(provenance(overrides)) + "\n")
+
+
+def _claim(folder: Path) -> None:
+    """Make the folder this run's, or refuse; of two that come at once, one gets it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        if any(folder.iterdir()):
+            raise FileExistsError
+        (folder / "config.yaml").open("x").close()
+    except FileExistsError as error:
+        raise ValueError(f"{folder}: is not empty; choose another folder, or resume={folder}") from error
 
 
 @rank_zero_only

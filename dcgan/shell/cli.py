@@ -17,6 +17,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from dcgan.config.rules import expanded
 from dcgan.config.schema import CONF, SCHEMAS, known_keys
 from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name, named
@@ -33,15 +34,17 @@ class Launch(NamedTuple):
 
     def folder(self, name: str) -> Path:
         """A folder for this job's run: the one that Hydra was told, or one that does not exist yet; it is not made."""
-        if self.told is not None:
+        if self.told is not None and self.sweep is None:
             return self.told
-        if self.sweep is None:
+        if self.told is not None:
+            base = self.told
+        elif self.sweep is None:
             told = named(self.overrides)
             base = Path("outputs") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name, told)}"
         else:
             base = self.sweep / folder_name(name, _varied(self.sweep, self.overrides))
         candidates = (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000)))
-        return next(candidate for candidate in candidates if not candidate.exists())
+        return next(one for one in candidates if not one.exists() or (one == self.told and not any(one.iterdir())))
 
 
 def _varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
@@ -66,8 +69,16 @@ def for_hydra(words: Sequence[str], entry: str) -> list[str]:
     """
     keys = {key for key in known_keys(SCHEMAS[entry]) if "." in key}
     words = [f"++{word}" if word.split("=")[0] in keys and "=" in word else word for word in words]
-    home = str(Path.home())  # which Hydra's grammar has no word for
-    return [re.sub(r"^([\w.+]+=)~(?=/|$)", rf"\g<1>{home}", word) for word in words]
+    # Hydra's grammar has no word for ~.
+    return [re.sub(r"(?<=[=,])~(?=[/,]|$)", lambda match: expanded(match[0]), word) for word in words]
+
+
+def _not_there(words: Sequence[str]) -> list[Path]:
+    """The folders that ``hydra.run.dir`` names and that do not exist yet, the innermost first."""
+    named = [
+        Path(word.partition("=")[2].strip("'\"")) for word in words if word.lstrip("+").startswith("hydra.run.dir=")
+    ]
+    return [folder for path in named for folder in (path, *path.parents) if not folder.exists()]
 
 
 def as_typed(words: Sequence[str]) -> list[str]:
@@ -88,15 +99,17 @@ def cli(entry: str, task: Task) -> None:
         os.environ.pop("DCGAN_DATA", None)  # empty is as unset
     sys.argv[1:] = for_hydra(sys.argv[1:], entry)
     raised: list[Exception] = []
-    made: list[Path] = []
+    unmade = _not_there(sys.argv[1:])
 
     def job(config: DictConfig) -> Any:
         hydra_config = HydraConfig.get()
         sweep = Path(hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
         told = hydra_config.run.dir if sweep is None else hydra_config.sweep.subdir
         folder = None if told == "." else (sweep or Path()) / told
-        made.extend([folder] if folder is not None else [])
         launch = Launch(overrides=as_typed(_words(hydra_config.overrides.task)), sweep=sweep, told=folder)
+        if folder is not None and entry != "train":
+            raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is out="))
+            return None
         if sweep is not None:
             return _sweep_job(entry, task, config, launch)
         try:
@@ -108,7 +121,7 @@ def cli(entry: str, task: Task) -> None:
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
         finally:
-            for folder in made:  # Hydra makes it before anything is known of it
+            for folder in unmade:  # Hydra makes it before anything is known of it
                 with suppress(OSError):
                     folder.rmdir()
             _flush()

@@ -15,12 +15,14 @@ def explain(error: Exception, entry: str) -> str:
     """One line for a user's mistake."""
     text = str(error)
     if isinstance(error, OverrideParseException):
-        return f"{error.override}: not key=value; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
+        word = str(error.override).removeprefix("++")  # of for_hydra
+        return f"{word}: not key=value; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
         return f"{group}={option}: no such option; there are {', '.join(error.options)}"
     if text.startswith("Ambiguous value for argument"):
-        return f"{text.split(chr(39))[1]}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+        word = text.split("'")[1].removeprefix("++")
+        return f"{word}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
     if match := re.match(r"Could not override '(.+?)'", text):
         return unknown_key(match[1], SCHEMAS[entry])
     if isinstance(error, HydraException | OmegaConfBaseException):

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -39,10 +40,14 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
         check(run, TrainConfig)
     if "DCGAN_DATA" in os.environ:
         run.data.root = typed.data.root
+    try:  # without what an experiment sets for an option that was replaced, as the run has it
+        known = OmegaConf.create(asdict(check(typed, TrainConfig, typed=overrides)))
+    except ValueError:
+        known = typed
     for override in overrides:
         key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
         for leaf in _leaves(typed, "" if key == "experiment" else key):
-            now, then = OmegaConf.select(typed, leaf), OmegaConf.select(run, leaf)
+            now, then = OmegaConf.select(known, leaf), OmegaConf.select(run, leaf)
             if FREE_ON_RESUME.fullmatch(leaf):
                 if leaf in LENGTH and now != then and _has_schedule(run):
                     raise ValueError(

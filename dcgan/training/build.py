@@ -67,11 +67,13 @@ def build_objective(config: TrainConfig) -> Objective:
         label_flipping=label_flipping,
         consistency=getattr(config.augment, "consistency", 0.0),
     )
-    if isinstance(config.penalty, options.Penalty):
+    if config.penalty.name != "none":
+        assert isinstance(config.penalty, options.Penalty)
         penalty = lookup(PENALTIES, config.penalty.name, key="penalty.name")
         objective.penalty = partial(penalty, **_own(config.penalty, options.Penalty))
         objective.gamma, objective.penalty_every = config.penalty.gamma, config.penalty.every
-    if isinstance(config.augment, options.Augment):
+    if config.augment.name != "none":
+        assert isinstance(config.augment, options.Augment)
         augment = lookup(AUGMENTS, config.augment.name, key="augment.name")
         objective.augment = augment(**_own(config.augment, options.Augment))
     return objective

@@ -50,6 +50,12 @@ def small(monkeypatch: pytest.MonkeyPatch, mnist_root: Path) -> None:
         monkeypatch.setitem(READERS, key, few)
 
 
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What intervals are is tested in test_metrics; here, that they are there."""
+    monkeypatch.setattr("dcgan.reports.scoring.REPLICATES", 20)
+
+
 @pytest.fixture(scope="session")
 def real(mnist_root: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     return {split: read("mnist", mnist_root, split=split) for split in ("train", "test")}

@@ -42,7 +42,7 @@ def test_every_schedule_begins_at_one_and_never_rises(schedule: str) -> None:
 
 def test_every_optimiser_has_its_option() -> None:
     assert set(options("optimizer")) == set(OPTIMIZERS) | {"adam_ttur"}
-    assert set(config_options.OPTIMIZERS) == set(OPTIMIZERS)
+    assert set(config_options.NETWORK_OPTIMIZERS) == set(OPTIMIZERS)
 
 
 @pytest.mark.parametrize(
