@@ -71,7 +71,9 @@ class GAN(LightningModule):
         Returns:
             What came of the last update of each network, without graphs.
         """
-        self.rates.set(self.trainer.optimizers, step=self.global_step, total=self.trainer.estimated_stepping_batches)
+        if self.rates.change:
+            total = self.trainer.estimated_stepping_batches  # asked for only then: Lightning takes its time to tell
+            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total)
         images = batch[0].contiguous(memory_format=self.memory_format)
         outcomes: dict[str, Outcome] = {}
         with seeded_layers(self.seed, step=self.global_step, rank=self.global_rank, world=self.world, like=images):

@@ -55,10 +55,13 @@ class Rates(NamedTuple):
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["initial_lr"] = group["lr"]
 
+    @property
+    def change(self) -> bool:
+        """Whether they do at all."""
+        return self.schedule != "constant" or self.warmup > 0
+
     def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float) -> None:
         """The rates of generator step ``step`` of ``total``."""
-        if self.schedule == "constant" and not self.warmup:
-            return
         factor = learning_rate_factor(self.schedule, warmup=self.warmup, step=step, total=total)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = group["initial_lr"] * factor
