@@ -68,15 +68,13 @@ def first_step(root: str) -> tuple[float, float]:
     return imports, step
 
 
-def drawing(run: Path, turn: int) -> tuple[float, float, float]:
-    """Seconds of the import of torch alone, of drawing, and the peak of its memory in MB."""
-    torch_alone = seconds("-c", "import torch", code=0)
+def cost(*words: str) -> tuple[float, float]:
+    """Seconds and the peak of the memory in MB of a Python process."""
     started = time.perf_counter()
-    words = ["-m", "dcgan.generate", f"run={run}", "n=64", f"out=drawn{turn}.png"]
     child = subprocess.Popen([sys.executable, *words], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     assert status == 0
-    return torch_alone, time.perf_counter() - started, usage.ru_maxrss / 1000
+    return time.perf_counter() - started, usage.ru_maxrss / 1000
 
 
 def one_step_of_quick(root: str) -> Path:
@@ -93,8 +91,10 @@ def main() -> None:
         Path("alone.py").write_text(HYDRA_ALONE)
         run = one_step_of_quick(root)
         for turn in range(PAIRS):
-            for name, value in zip(("torch_alone", "drawing", "drawing_megabytes"), drawing(run, turn), strict=True):
-                found.setdefault(name, []).append(round(value, 3))
+            draw = ("-m", "dcgan.generate", f"run={run}", "n=64", f"out=drawn{turn}.png")
+            for name, words in (("torch_alone", ("-c", "import torch")), ("drawing", draw)):
+                for key, value in zip((name, f"{name}_megabytes"), cost(*words), strict=True):
+                    found.setdefault(key, []).append(round(value, 3))
             for name, words, code in (
                 ("hydra_alone", ["alone.py", "--help"], 0),
                 ("help", ["-m", "dcgan.train", "--help"], 0),
