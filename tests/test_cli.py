@@ -20,6 +20,7 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from dcgan import load_generator
 from dcgan.data.readers import READERS, read, read_idx_files
 from dcgan.training.build import build_gan
 from dcgan.training.gan import GAN
@@ -274,6 +275,12 @@ def test_what_draws_is_small_and_needs_no_more_than_torch(command: Command, work
     kept = {path.stem for path in (run / "checkpoints").glob("*.ckpt")}
     there = {path.name.removesuffix(".generator.safetensors") for path in run.rglob("*.generator.safetensors")}
     assert there == kept == {"last", "step_000001", "step_000002"}
+    loaded, whole = load_generator(run, checkpoint="last"), state(run)["state_dict"]
+    for name, value in loaded.state_dict().items():
+        assert torch.equal(value, whole[f"ema.generator.{name}"]), name
+    assert not torch.equal(loaded.state_dict()["body.0.weight"], whole["generator.body.0.weight"])
+    picture = pixels(run / "samples" / "step_000002.png")
+    assert np.array_equal(picture[2:30, 2:30], loaded.sample(n=1, seed=0)[0, 0].numpy())
     code = f"""
 import sys
 from dcgan import load_generator
