@@ -323,6 +323,11 @@ def test_hydras_own_word_for_the_folder_is_heard(command: Command, workdir: Path
     refused = command("generate", "run=mine/here", "hydra.run.dir=elsewhere")
     assert refused.err == "error: hydra.run.dir=elsewhere: is of dcgan.train; here it is out=\n"
     assert not Path("elsewhere").exists()
+    several = command("generate", "-m", "run=mine/here", "seed=1,2", "n=4")
+    assert several.code == 0, several.err
+    assert {path.name for path in Path("mine/here/generated").iterdir()} == {
+        f"grid_best_seed{seed}_n4.png" for seed in (1, 2)
+    }
     words = ["seed=1,2", "hydra.sweep.dir=swept", "hydra.sweep.subdir=s${seed}", "trainer.max_steps=1"]
     swept = command("train", "-m", *SHORT, "metrics=none", *words)
     assert swept.code == 0, swept.err

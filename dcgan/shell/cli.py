@@ -107,7 +107,7 @@ def cli(entry: str, task: Task) -> None:
         told = hydra_config.run.dir if sweep is None else hydra_config.sweep.subdir
         folder = None if told == "." else (sweep or Path()) / told
         launch = Launch(overrides=as_typed(_words(hydra_config.overrides.task)), sweep=sweep, told=folder)
-        if folder is not None and entry != "train":
+        if folder is not None and sweep is None and entry != "train":
             raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is out="))
             return None
         if sweep is not None:
