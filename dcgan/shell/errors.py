@@ -5,6 +5,7 @@ import re
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
+from dcgan.config.catalogue import no_choice
 from dcgan.config.check import unknown_key
 from dcgan.config.schema import SCHEMAS
 
@@ -19,7 +20,8 @@ def explain(error: Exception, entry: str) -> str:
         return f"{word}: not key=value; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, option = (error.missing_cfg_file or "").rpartition("/")
-        return f"{group}={option}: no such option; there are {', '.join(error.options)}"
+        wrong = no_choice(option) if group == "metrics" else None
+        return f"{group}={option}: {wrong or 'no such option; there are ' + ', '.join(error.options)}"
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
         return f"{word}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
