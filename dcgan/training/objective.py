@@ -31,6 +31,7 @@ class Outcome(NamedTuple):
     fake: Tensor
     terms: dict[str, Tensor]  # added to it, by name, as weighted
     class_accuracy: Tensor | None = None  # of an auxiliary classifier on generated images
+    penalty: Tensor | None = None  # as weighted, but not multiplied where it is added only every so many steps
 
     @property
     def total(self) -> Tensor:
@@ -40,7 +41,7 @@ class Outcome(NamedTuple):
     def detached(self) -> "Outcome":
         """The same numbers, without a graph."""
         terms = {name: term.detach() for name, term in self.terms.items()}
-        return Outcome(self.loss.detach(), self.real.detach(), self.fake.detach(), terms, self.class_accuracy)
+        return self._replace(loss=self.loss.detach(), real=self.real.detach(), fake=self.fake.detach(), terms=terms)
 
 
 @dataclass
@@ -73,17 +74,18 @@ class Objective:
         real_verdict, fake_verdict = discriminator(seen_real, labels), discriminator(seen_fake, labels)
         real_logits, fake_logits = real_verdict.logits.float(), fake_verdict.logits.float()
         loss = self.loss.discriminator(**self._flipped(real=real_logits, fake=fake_logits, draws=given.draws))
-        terms = {}
+        terms, shown = {}, None
         if labels is not None and real_verdict.class_logits is not None:
             terms["classes"] = _class_loss(real_verdict, labels) + _class_loss(fake_verdict, labels)
         if self.penalty is not None and (given.step + 1) % self.penalty_every == 0:
             penalty = self.penalty(discriminator, real=seen_real, fake=seen_fake, labels=labels, draws=given.draws)
             terms["penalty"] = self.gamma * self.penalty_every * penalty
+            shown = self.gamma * penalty.detach()
         if self.consistency and seen_real is not real:  # instance noise may have faded to nothing
             plain = [discriminator(images, labels).logits.float() for images in (real, fake)]
             differences = F.mse_loss(real_logits, plain[0]) + F.mse_loss(fake_logits, plain[1])
             terms["consistency"] = self.consistency * differences
-        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms)
+        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, penalty=shown)
 
     def generator(self, discriminator: Discriminator, given: Round, *, fake: Tensor) -> Outcome:
         """Of real and fake images (N, C, H, W), the fake ones with the generator's graph."""

@@ -71,6 +71,23 @@ def test_each_job_of_a_sweep_is_a_row_with_its_metrics(command: Callable[..., Re
     assert rates == {1e-4, 2e-4}
 
 
+def test_a_lazy_penalty_has_the_curve_of_the_penalty_itself(command: Callable[..., Result], workdir: Path) -> None:
+    """The networks stand still, so that the penalty of a step is the same however often one is added."""
+    curves = {}
+    for every in (1, 4):
+        words = ["penalty=r1", f"penalty.every={every}", "model.discriminator.norm=layer", "optimizer.lr=1e-12"]
+        words += ["trainer.max_steps=11", "trainer.log_every_n_steps=3", "trainer.precision=32-true", "metrics=none"]
+        result = command("train", *TINY, *words)
+        assert result.code == 0, result.err
+        scalars = events(Path(printed_run(result.out))).Scalars("loss/discriminator_penalty")
+        curves[every] = {event.step: event.value for event in scalars}
+    assert list(curves[1]) == [3, 6, 9, 11]
+    assert list(curves[4]) == [6, 9, 11]  # at the first look none was computed yet
+    assert curves[4][9] == curves[4][11] != curves[4][6]  # the latest there is
+    for step, value in curves[4].items():
+        assert value == pytest.approx(curves[1][step], rel=0.3)  # of another batch, and not four times as much
+
+
 def test_evaluation_never_changes_training(command: Callable[..., Result], workdir: Path) -> None:
     from test_cli import assert_same, state
 
