@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from dcgan.runs.checkpoints import Checkpoints, load_checkpoint
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
-from dcgan.runs.loggers import log_hyperparameters
+from dcgan.runs.loggers import RunText, log_hyperparameters
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
 from dcgan.runs.samples import SampleGrids
@@ -122,9 +123,12 @@ def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
     if not resume:
         _claim(run.folder)
-    OmegaConf.save(OmegaConf.create(asdict(run.config)), run.folder / "config.yaml")
+    config, origin = OmegaConf.to_yaml(OmegaConf.create(asdict(run.config))), provenance(overrides)
+    (run.folder / "config.yaml").write_text(config, encoding="utf-8")
     with (run.folder / "provenance.jsonl").open("a") as file:
-        file.write(json.dumps(provenance(overrides)) + "\n")
+        file.write(json.dumps(origin) + "\n")
+    texts = RunText({"run/config": config, "run/command": shlex.join(origin["command"])})
+    run.trainer.callbacks.append(texts)  # type: ignore[attr-defined]
 
 
 def _claim(folder: Path) -> None:
@@ -164,7 +168,5 @@ def resume_step(run: Run) -> int:
 def fit(run: Run, *, resume: bool) -> None:
     """Train, from the start or from the last checkpoint."""
     if not resume:
-        metrics = ["loss/discriminator", "loss/generator"]
-        metrics += [run.evaluation.name, f"best/{run.evaluation.name}"] if run.evaluation else []
-        log_hyperparameters(run.trainer, asdict(run.config), metrics)
+        log_hyperparameters(run.trainer, asdict(run.config))
     run.trainer.fit(run.gan, run.data, ckpt_path=run.last if resume else None, weights_only=True)
