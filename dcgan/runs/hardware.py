@@ -1,11 +1,20 @@
-"""What ``trainer.gpus`` and the ``auto`` values mean on this machine."""
+"""What ``trainer.gpus`` and the ``auto`` values mean on this machine, and who starts a run's processes there."""
 
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import torch
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    LSFEnvironment,
+    MPIEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 
 from dcgan.config.schema import TrainerConfig
 
@@ -59,13 +68,52 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
         )
     elif trainer.gpus != "auto":
         raise ValueError(f"trainer.gpus={trainer.gpus}: leave it out where trainer.accelerator or devices are given")
-    accelerator = chosen["accelerator"] or "auto"
-    kind = "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator
+    kind = _kind(chosen["accelerator"])
     chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
-    if chosen["strategy"] is None and (trainer.num_nodes > 1 or _several(chosen["devices"], kind)):
+    if chosen["strategy"] is None and several_processes(trainer.num_nodes, chosen):
         # Plain ddp waits for gradients of the network that is not being updated.
         chosen["strategy"] = "ddp_find_unused_parameters_true"
     return {key: value for key, value in chosen.items() if value is not None}
+
+
+def several_processes(num_nodes: int, hardware: Mapping[str, Any]) -> bool:
+    """Whether a run on ``hardware``, as ``resolve_hardware`` says it, is one of several processes."""
+    return num_nodes > 1 or _several(hardware.get("devices"), _kind(hardware.get("accelerator")))
+
+
+class Srun(SLURMEnvironment):
+    """Several tasks that srun started. Whoever submitted the job resumes it: Lightning's own requeue is off."""
+
+    def __init__(self) -> None:
+        super().__init__(auto_requeue=False)
+
+    @staticmethod
+    def detect() -> bool:
+        """An allocation alone starts nothing, and sets all variables but those of a step."""
+        return int(os.environ.get("SLURM_STEP_NUM_TASKS", "1")) > 1
+
+
+LAUNCHERS: tuple[type[ClusterEnvironment], ...] = (TorchElasticEnvironment, Srun, LSFEnvironment, MPIEnvironment)
+
+
+def cluster_environment(*, several: bool) -> ClusterEnvironment:
+    """Who starts a run's processes: a launcher only where several were asked for, else Lightning itself.
+
+    Lightning's own choice takes whatever it finds for a launch: a run of one process inside an allocation, or with
+    another program's variables, would warn, be refused, or take itself for the second of several and write nothing.
+
+    Raises:
+        ValueError: torchrun started several, each of which would be the same run.
+    """
+    if several:
+        return next((launcher() for launcher in LAUNCHERS if launcher.detect()), LightningEnvironment())
+    started = int(os.environ.get("WORLD_SIZE", "1")) if TorchElasticEnvironment.detect() else 1
+    if started > 1:
+        take = f"take trainer.gpus={started}, or trainer.accelerator=cpu trainer.devices={started}"
+        raise ValueError(f"torchrun started {started} processes of a run that is for one; {take}")
+    alone = LightningEnvironment()
+    alone.set_global_rank(0)
+    return alone
 
 
 def ask_for_gpus_once() -> None:
@@ -93,6 +141,12 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def _kind(accelerator: str | None) -> str:
+    """``accelerator`` as Lightning takes it, and the CPU for what is left open where there is nothing else."""
+    accelerator = accelerator or "auto"
+    return "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator
 
 
 def _several(devices: Any, kind: str) -> bool:

@@ -113,9 +113,11 @@ def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Eval
 
 def shared_folder(folder: Path) -> Path:
     """The first process's folder: those that Lightning starts for further devices repeat the whole command."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        os.environ["DCGAN_RUN_FOLDER"] = str(folder)
-    return Path(os.environ.get("DCGAN_RUN_FOLDER", folder))
+    starter, _, told = os.environ.get("DCGAN_RUN_FOLDER", "").partition(":")
+    if os.environ.get("LOCAL_RANK", "0") != "0" and starter == str(os.getppid()):
+        return Path(told)
+    os.environ["DCGAN_RUN_FOLDER"] = f"{os.getpid()}:{folder}"
+    return folder
 
 
 @rank_zero_only
