@@ -71,6 +71,8 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
     if chosen["strategy"] is None and several_processes(trainer.num_nodes, chosen):
         # Plain ddp waits for gradients of the network that is not being updated.
         chosen["strategy"] = "ddp_find_unused_parameters_true"
+    if kind in ("cuda", "gpu") and trainer.benchmark is None and not trainer.deterministic:
+        chosen["benchmark"] = True  # cuDNN tries its algorithms once for each shape, and ours stay the same
     return {key: value for key, value in chosen.items() if value is not None}
 
 

@@ -4,6 +4,7 @@ A step is one generator update. ``trainer.global_step``, ``max_steps``, checkpoi
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from lightning import LightningModule
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 from dcgan.data.latents import Draws, random_stream, seeded_layers, step_latents
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
+from dcgan.models.precision import without_tf32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
 from dcgan.training.optim import Rates, gradient_scale
@@ -106,7 +108,8 @@ class GAN(LightningModule):
         if index == 0:  # only the generator's steps count
             optimizer._on_before_step = optimizer._on_after_step = do_nothing_closure
         optimizer.zero_grad()
-        self.manual_backward(outcome.total)
+        with without_tf32() if outcome.penalty is not None else nullcontext():  # of which this is the other half
+            self.manual_backward(outcome.total)
         optimizer.step()
         self.players[index].clip_weights()
         return outcome.detached()

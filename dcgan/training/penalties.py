@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dcgan.data.latents import Draws
 from dcgan.models.base import Discriminator
+from dcgan.models.precision import full_float32
 
 Penalty = Callable[..., Tensor]
 """(discriminator, *, real, fake, labels, draws) -> a scalar, to be multiplied by ``gamma``; fakes carry no graph."""
@@ -58,7 +59,7 @@ def _slope_of_one(discriminator: Discriminator, images: Tensor, labels: Tensor |
 
 def gradients(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> Tensor:
     """The gradient of each logit (N,) with respect to what it judges, flat (N, D), itself differentiable."""
-    with torch.autocast(images.device.type, enabled=False):
+    with full_float32(images.device.type):
         images = images.detach().to(torch.promote_types(images.dtype, torch.float32)).requires_grad_()
         logits = discriminator(images, labels).logits
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import TINY, Result, config, printed_run
+from lightning.fabric.accelerators.cuda import _check_cuda_matmul_precision
 from lightning.fabric.plugins.environments import (
     ClusterEnvironment,
     LightningEnvironment,
@@ -20,10 +21,12 @@ from lightning.fabric.plugins.environments import (
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.profilers import SimpleProfiler
 
+from dcgan.models.precision import without_tf32
 from dcgan.runs import hardware
 from dcgan.runs import run as runs
 from dcgan.runs.hardware import accelerator_for, cluster_environment, precision_for, resolve_hardware, several_processes
-from dcgan.runs.trainer import NoProfiler
+from dcgan.runs.provenance import provenance
+from dcgan.runs.trainer import NoProfiler, quiet_lightning
 
 
 @pytest.mark.parametrize(
@@ -228,3 +231,39 @@ def test_several_processes_by_any_word() -> None:
     assert several_processes(1, {"accelerator": "cuda", "devices": [0, 2]})
     assert not several_processes(1, {"accelerator": "cpu", "devices": 1})
     assert not several_processes(1, {"accelerator": "cuda", "devices": [2]})
+
+
+def test_cudnn_tries_its_algorithms_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert resolve()["benchmark"] is resolve(accelerator="gpu", devices=1)["benchmark"] is True
+    for arguments in ({"gpus": 0}, {"benchmark": False}, {"deterministic": True}, {"deterministic": "warn"}):
+        assert "benchmark" not in resolve(**arguments)
+
+
+def test_what_training_computes_in_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = provenance([])["machine"]
+    assert machine["tf32"] is (torch.cuda.is_available() and torch.cuda.is_tf32_supported())
+    assert machine["cudnn_benchmark"] is torch.backends.cudnn.benchmark
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    for supported in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda supported=supported: supported)
+        assert provenance([])["machine"]["tf32"] is supported
+    monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda: True)
+    with without_tf32():
+        assert provenance([])["machine"]["tf32"] is False
+
+
+def test_nobody_is_told_of_tensor_cores(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is computed in what is decided here, and recorded."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    quiet_lightning()
+    before = torch.get_float32_matmul_precision()
+    _check_cuda_matmul_precision(torch.device("cuda", 0))
+    assert capsys.readouterr() == ("", "")
+    assert torch.get_float32_matmul_precision() == before
