@@ -81,6 +81,11 @@ def several_processes(num_nodes: int, hardware: Mapping[str, Any]) -> bool:
     return num_nodes > 1 or _several(hardware.get("devices"), _kind(hardware.get("accelerator")))
 
 
+def on_cpu(hardware: Mapping[str, Any]) -> bool:
+    """Whether a run on ``hardware``, as ``resolve_hardware`` says it, is one on the CPU."""
+    return _kind(hardware.get("accelerator")) == "cpu"
+
+
 class Srun(SLURMEnvironment):
     """Several tasks that srun started. Whoever submitted the job resumes it: Lightning's own requeue is off."""
 

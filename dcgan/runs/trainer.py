@@ -10,11 +10,12 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.profilers import PassThroughProfiler
 
 from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import AtomicCheckpointIO
-from dcgan.runs.hardware import cluster_environment, several_processes
+from dcgan.runs.hardware import cluster_environment, on_cpu, several_processes
 from dcgan.runs.loggers import build_loggers
 
 
@@ -38,7 +39,10 @@ def build_trainer(
     try:
         several = several_processes(config.trainer.num_nodes, hardware)
         plugins = [AtomicCheckpointIO(), cluster_environment(several=several), *_as_list(config.trainer.plugins)]
-        return Trainer(**{**arguments, **hardware, **ours, "plugins": plugins})
+        arguments = {**arguments, **hardware, **ours, "plugins": plugins}
+        if hardware["precision"] == "16-mixed" and on_cpu(hardware):  # of which Lightning would make bf16-mixed
+            plugins.append(MixedPrecision(arguments.pop("precision"), "cpu"))
+        return Trainer(**arguments)
     except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
 

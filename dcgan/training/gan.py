@@ -117,7 +117,8 @@ class GAN(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip; Lightning asks callbacks first, so the dashboard has seen the gradients as they were."""
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
+        if player.clip is not None:  # else nobody asks for the scale, which a GPU would have to be waited for
+            player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
 
     @property
     def world(self) -> int:
