@@ -15,7 +15,8 @@ from lightning.pytorch.profilers import PassThroughProfiler
 
 from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import AtomicCheckpointIO
-from dcgan.runs.hardware import cluster_environment, on_cpu, several_processes
+from dcgan.runs.hardware import on_cpu, several_processes
+from dcgan.runs.launch import cluster_environment
 from dcgan.runs.loggers import build_loggers
 
 

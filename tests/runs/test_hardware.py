@@ -24,7 +24,8 @@ from lightning.pytorch.profilers import SimpleProfiler
 from dcgan.models.precision import without_tf32
 from dcgan.runs import hardware
 from dcgan.runs import run as runs
-from dcgan.runs.hardware import accelerator_for, cluster_environment, precision_for, resolve_hardware, several_processes
+from dcgan.runs.hardware import accelerator_for, precision_for, resolve_hardware, several_processes
+from dcgan.runs.launch import cluster_environment
 from dcgan.runs.provenance import provenance
 from dcgan.runs.trainer import NoProfiler, quiet_lightning
 
