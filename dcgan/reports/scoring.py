@@ -14,7 +14,7 @@ from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
 from dcgan.data.images import fit, with_channels
-from dcgan.data.latents import random_stream
+from dcgan.data.latents import random_seed
 from dcgan.data.module import ImageData
 from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
@@ -106,7 +106,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
 
 
 def _seed(seed: int, *, split: str) -> int:
-    return seed if split == "train" else random_stream(seed, "evaluation").initial_seed() % 2**32
+    return seed if split == "train" else random_seed(seed, "evaluation") % 2**32
 
 
 def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:

@@ -70,9 +70,9 @@ class Checkpoints(Callback):
     def _save(self, trainer: Trainer, name: str) -> None:
         """A checkpoint to go on from, and beside it the generator to draw with."""
         path = self.folder / f"{name}.ckpt"
+        generator = _gan(trainer).ema.fitted()
         trainer.save_checkpoint(path, weights_only=False)  # said, or Lightning says so at every save
         if trainer.is_global_zero:
-            generator = _gan(trainer).ema.generator
             save_generator(generator, self.folder / f"{name}{SUFFIX}", config=self.config, step=trainer.global_step)
 
     def _save_best(self, trainer: Trainer) -> bool:

@@ -47,7 +47,7 @@ class GAN(LightningModule):
         self.players = (discriminator, generator)  # as they are stepped
         self.discriminator: Discriminator = discriminator.network
         self.generator: Generator = generator.network
-        self.ema = EMA(generator.network, half_life=ema_half_life)
+        self.ema = EMA(generator.network, half_life=ema_half_life, seed=seed)
         self.objective, self.rates = objective, rates or Rates()
         self.seed, self.d_steps = seed, d_steps
         self.memory_format = memory_format(fast=fast)
