@@ -16,7 +16,13 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float in [-1, 1] -> uint8 in 0..255, rounded to nearest (truncating would darken every pixel by half a level)."""
+    """Float in [-1, 1] -> uint8 in 0..255, rounded to nearest (truncating would darken every pixel by half a level).
+
+    Raises:
+        ValueError: there is NaN or infinity among them, which would become an ordinary pixel.
+    """
+    if not images.isfinite().all():
+        raise ValueError("images hold NaN or infinite values")
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
 
 

@@ -10,6 +10,7 @@ from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from dcgan import __version__
 from dcgan.runs.evaluation import Evaluation
+from dcgan.runs.finite import not_finite, tensors_of
 from dcgan.runs.load import SUFFIX, save_generator
 from dcgan.training.gan import GAN
 
@@ -91,7 +92,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of tensors and plain containers, onto the CPU; nothing in it is executed.
 
     Raises:
-        ValueError: the file is no checkpoint of this package, or is damaged.
+        ValueError: the file is no checkpoint of this package, is damaged, or holds what is not finite.
     """
     try:
         checkpoint = torch.load(path, weights_only=True, map_location="cpu")
@@ -101,4 +102,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]})") from error
     if not isinstance(checkpoint, dict) or "config" not in checkpoint or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is not a checkpoint of this package")
+    parts = {key: checkpoint.get(key) for key in ("state_dict", "optimizer_states")}
+    if fault := not_finite(dict(tensors_of(parts))):
+        raise ValueError(f"{path} holds values that are not finite ({fault}); take another checkpoint")
     return checkpoint

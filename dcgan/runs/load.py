@@ -18,6 +18,7 @@ from dcgan.config.registry import lookup
 from dcgan.config.schema import TrainConfig
 from dcgan.models import MODELS
 from dcgan.models.base import Generator, Shape
+from dcgan.runs.finite import not_finite
 from dcgan.runs.hardware import resolve_device
 from dcgan.shell.versions import of_this_version
 
@@ -41,7 +42,8 @@ def load_generator(run: str | Path, *, checkpoint: str = "best", device: str = "
 
     Raises:
         FileNotFoundError: no such run or checkpoint.
-        ValueError: the file is damaged, of another version, or its weights are not those of its configuration.
+        ValueError: the file is damaged or of another version; its weights are not finite, or not those of its
+            configuration.
     """
     return load(Path(run), checkpoint=checkpoint, device=device).generator
 
@@ -65,6 +67,8 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its configuration") from error
+    if fault := not_finite(weights):
+        raise ValueError(f"{path} holds weights that are not finite ({fault}); take another checkpoint")
     generator.to(resolve_device(device)).eval().requires_grad_(False)
     return Loaded(generator, config, path.name.removesuffix(SUFFIX), step)
 

@@ -20,6 +20,7 @@ from dcgan.runs.checkpoints import Checkpoints, load_checkpoint
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
+from dcgan.runs.health import Health
 from dcgan.runs.loggers import log_hyperparameters
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
@@ -72,7 +73,9 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         seed=config.seed,
         real=data.split("train").images,
     )
-    callbacks: list[Callback] = [stop, dashboard, grids, *([evaluation] if evaluation else [])]
+    intervals = [config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
+    health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
+    callbacks: list[Callback] = [stop, health, dashboard, grids, *([evaluation] if evaluation else [])]
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
             folder / "checkpoints",

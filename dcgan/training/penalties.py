@@ -30,7 +30,7 @@ class Judged:
     def __call__(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
         """As the discriminator."""
         there = [verdict for judged, verdict in self.verdicts if judged is images]
-        return there[0] if there else self.discriminator(images, labels)  # type: ignore[no-any-return]
+        return there[0] if there else self.discriminator(images, labels)
 
 
 def differentiable(images: Tensor) -> Tensor:
