@@ -62,7 +62,7 @@ def train(
 
 def _results(run: "Run", *, first_step: int, seconds: float) -> dict[str, float]:
     steps = run.trainer.global_step
-    images = (steps - first_step) * run.config.data.batch_size * run.config.d_steps * run.trainer.world_size
+    images = (steps - first_step) * run.config.data.batch_size * run.config.d_steps
     results = {"steps": steps, "seconds": round(seconds, 1), "images_per_second": round(images / seconds, 1)}
     if run.evaluation is not None and run.evaluation.latest is not None and run.evaluation.best is not None:
         name = run.evaluation.name

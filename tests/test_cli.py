@@ -632,7 +632,7 @@ def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path
 
 def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
     words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
-    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8")
+    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=16")
     try:
         wait_for("outputs/*/checkpoints/last.ckpt", process)
         process.send_signal(signal.SIGTERM)
@@ -646,7 +646,7 @@ def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
 
 def test_two_processes_make_one_run(workdir: Path) -> None:
     words = [*SCORED, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.gpus=auto"]
-    process = spawn(*SHORT, *words, "data.batch_size=8")
+    process = spawn(*SHORT, *words, "data.batch_size=16")
     try:
         out, err = process.communicate(timeout=120)
     finally:
@@ -671,7 +671,7 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     process = spawn(
         *SHORT,
         *words,
-        "data.batch_size=8",
+        "data.batch_size=16",
         "name=two",
         "trainer.accelerator=cpu",
         "trainer.devices=2",

@@ -88,7 +88,7 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     if config.trainer.enable_progress_bar:
         callbacks.append(Progress(dashboard, evaluation))
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks)
-    data.check_batch(world=trainer.world_size)
+    data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
     return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop)
 
 

@@ -16,7 +16,7 @@ from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
-from dcgan.training.optim import Rates, gradient_scale
+from dcgan.training.optim import Rates, gradient_scale, share_of_time
 from dcgan.training.player import Player, frozen
 
 
@@ -73,7 +73,8 @@ class GAN(LightningModule):
         """
         if self.rates.change:
             total = self.trainer.estimated_stepping_batches  # asked for only then: Lightning takes its time to tell
-            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total)
+            time = share_of_time(self.trainer)
+            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total, time=time)
         images = batch[0].contiguous(memory_format=self.memory_format)
         outcomes: dict[str, Outcome] = {}
         with seeded_layers(self.seed, step=self.global_step, rank=self.global_rank, world=self.world, like=images):

@@ -318,8 +318,8 @@ def test_a_mistake_is_one_line_and_starts_nothing(word: str, line: str, command:
             "model.discriminator.pack=2: a pack has as many labels as images",
         ),
         (
-            ["optimizer.schedule=cosine", "trainer.max_steps=-1", "trainer.max_time=00:00:01:00"],
-            "optimizer.schedule=cosine: needs to know where the run ends; give trainer.max_steps",
+            ["optimizer.schedule=cosine", "trainer.max_steps=-1"],
+            "trainer.max_steps=-1: without max_epochs or max_time the run would never end",
         ),
         (["model=mlp", "model.upsample=nearest"], "model.upsample=nearest: model=mlp has no use for it"),
     ],

@@ -29,6 +29,14 @@ def test_the_rate_over_five_steps(schedule: str, warmup: int, expected: list[flo
     assert factors(schedule, warmup=warmup, total=5, steps=5) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("total", "expected"), [(math.inf, [1, 0.75, 0.5, 0.25]), (5, [1, 0.75, 0.5, 0.25])])
+def test_the_rate_falls_over_whichever_ends_first(total: float, expected: list[float]) -> None:
+    factors = [learning_rate_factor("linear", warmup=0, step=i, total=total, time=i / 4) for i in range(4)]
+    assert factors == pytest.approx(expected)
+    slow = [learning_rate_factor("linear", warmup=0, step=i, total=4, time=i / 100) for i in range(4)]
+    assert slow == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
 def test_a_run_without_end_keeps_its_rate() -> None:
     assert factors("constant", warmup=0, total=math.inf, steps=3) == [1, 1, 1]
 
