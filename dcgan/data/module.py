@@ -114,8 +114,8 @@ class ImageData(LightningDataModule):
             packs = f", in packs of {pack}" if pack > 1 else ""
             nearest = max(2, round(self.batch_size / least)) * least
             raise ValueError(
-                f"data.batch_size={self.batch_size}: is the whole batch, which {world} devices share evenly{packs}, two "
-                f"images each at least; take a multiple of {least}, such as {nearest}"
+                f"data.batch_size={self.batch_size}: is the whole batch, which {world} devices share evenly{packs}, "
+                f"two images each at least; take a multiple of {least}, such as {nearest}"
             )
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
