@@ -12,9 +12,14 @@ from dcgan.runs.stop import STOP_SIGNALS, GracefulStop
 TRAINER: Any = SimpleNamespace(world_size=1, should_stop=False)
 
 
+def unheard(*_: Any) -> None:
+    raise AssertionError("nobody listened")
+
+
 @pytest.fixture
 def stop() -> Iterator[GracefulStop]:
-    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    before = {number: signal.getsignal(number) for number in {*STOP_SIGNALS, signal.SIGHUP}}
+    signal.signal(signal.SIGHUP, unheard)
     yield GracefulStop()
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -29,7 +34,7 @@ def test_a_closed_terminal_is_heard_and_said_twice_is_no_impatience(stop: Gracef
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
     stop.on_train_end(TRAINER, None)  # type: ignore[arg-type]
-    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+    assert signal.getsignal(signal.SIGHUP) == unheard
 
 
 def test_under_nohup_a_closed_terminal_stays_ignored(stop: GracefulStop) -> None:
