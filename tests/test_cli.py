@@ -346,7 +346,7 @@ def test_a_home_folder_is_understood_in_every_path(
     monkeypatch.setenv("DCGAN_DATA", "")  # as if unset
     run = train(command, "data.root=~/data", "hydra.run.dir=~/run", "trainer.max_steps=2", "metrics=none")
     assert run == workdir / "home" / "run"
-    assert command("train", "resume=~/run", "trainer.max_steps=3").code == 0
+    assert command("train", "resume=~/run", "trainer.max_steps=3", "data.root=~/data").code == 0
     drawn = command("generate", "run=~/run", "n=4", "out=~/four.npz", "format=npz")
     assert drawn.out.strip() == str(workdir / "home" / "four.npz")
     scored = command("evaluate", "samples=~/four.npz", "out=~/scores", "data.root=~/data", "num_samples=10")
@@ -590,7 +590,7 @@ def wait_for(pattern: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, code: int, command: Command, workdir: Path
 ) -> None:

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from dcgan.shell.writing import naming
+
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 in 0..255 -> float32 in [-1, 1]: ``x / 255 * 2 - 1``."""
@@ -95,4 +97,5 @@ def encode_png(picture: Tensor) -> bytes:
 def save_png(picture: Tensor, path: Path) -> None:
     """Write one uint8 picture (C, H, W), making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(picture))
+    with naming(path):
+        path.write_bytes(encode_png(picture))

@@ -74,10 +74,15 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         ValueError, OSError: one line on what is wrong.
     """
     generator, trained, checkpoint, step = load(run, checkpoint=config.checkpoint, device=config.device)
-    if config.data.root is not None:
-        trained.data.root = config.data.root
+    trained.data.root = config.data.root  # a stranger's checkpoint chooses no path on this machine
     metrics = config.metrics or trained.metrics
-    name, weights = metrics.name, getattr(metrics, "weights", None)
+    name, weights = metrics.name, getattr(config.metrics, "weights", None)
+    theirs = getattr(trained.metrics, "weights", None)
+    if config.metrics is None and theirs is not None:
+        raise ValueError(
+            f"metrics.weights: the run had {theirs}; a run folder chooses no path here: "
+            f"type metrics={name} metrics.weights=<file>, or metrics={name} for the published ones"
+        )
     if name == "none":
         name, weights = CATALOGUE[trained.data.name].space, None
     _check_fit(name, trained.data.name)
@@ -149,7 +154,7 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
     _check_fit(metrics, name)
     data = ImageData(
         name=name,
-        root=Path(config.data.root or "data"),
+        root=Path(config.data.root),
         batch_size=1,
         resolution=28,
         channels=record.channels,

@@ -1,6 +1,5 @@
 """What a run keeps of its weights, and how it is written."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from dcgan import __version__
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.finite import not_finite, tensors_of
 from dcgan.runs.load import SUFFIX, save_generator
+from dcgan.shell.writing import replacing
 from dcgan.training.gan import GAN
 
 
@@ -25,15 +25,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` to ``path``."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
 
 
 class Checkpoints(Callback):

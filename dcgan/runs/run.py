@@ -1,6 +1,5 @@
 """From a configuration to the parts of a run, and their start."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -28,6 +27,8 @@ from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.status import write_status
+from dcgan.shell.words import pasted
+from dcgan.shell.writing import append_json, replacing
 from dcgan.training.build import build_data, build_gan
 from dcgan.training.gan import GAN
 
@@ -125,9 +126,9 @@ def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
     if not resume:
         _claim(run.folder)
-    OmegaConf.save(OmegaConf.create(asdict(run.config)), run.folder / "config.yaml")
-    with (run.folder / "provenance.jsonl").open("a") as file:
-        file.write(json.dumps(provenance(overrides)) + "\n")
+    with replacing(run.folder / "config.yaml") as temporary:
+        OmegaConf.save(OmegaConf.create(asdict(run.config)), temporary)
+    append_json(run.folder / "provenance.jsonl", provenance(overrides))
 
 
 def _claim(folder: Path) -> None:
@@ -138,7 +139,7 @@ def _claim(folder: Path) -> None:
             raise FileExistsError
         (folder / "config.yaml").open("x").close()
     except FileExistsError as error:
-        raise ValueError(f"{folder}: is not empty; choose another folder, or resume={folder}") from error
+        raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}") from error
 
 
 @rank_zero_only
