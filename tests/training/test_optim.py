@@ -56,7 +56,7 @@ def test_every_optimiser_has_its_option() -> None:
 @pytest.mark.parametrize(
     ("words", "discriminator", "generator"),
     [
-        ([], ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}), ("Adam", {"lr": 2e-4})),
+        ([], ("Adam", {"lr": 2e-3, "betas": (0.5, 0.999)}), ("Adam", {"lr": 2e-3})),
         (["optimizer=adam_ttur"], ("Adam", {"lr": 4e-4, "betas": (0.0, 0.9)}), ("Adam", {"lr": 1e-4})),
         (["optimizer=adam_ttur", "optimizer.lr=1e-3"], ("Adam", {"lr": 4e-4}), ("Adam", {"lr": 1e-3})),
         (["optimizer=adamw"], ("AdamW", {"weight_decay": 0.01}), ("AdamW", {"weight_decay": 0.01})),
@@ -69,9 +69,9 @@ def test_every_optimiser_has_its_option() -> None:
                 "optimizer.discriminator.momentum=0.5",
             ],
             ("SGD", {"lr": 0.1, "momentum": 0.5}),
-            ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+            ("Adam", {"lr": 2e-3, "betas": (0.5, 0.999)}),
         ),
-        (["optimizer.generator.name=rmsprop"], ("Adam", {}), ("RMSprop", {"lr": 2e-4})),
+        (["optimizer.generator.name=rmsprop"], ("Adam", {}), ("RMSprop", {"lr": 2e-3})),
     ],
 )
 def test_what_is_configured_is_what_steps(words: list[str], discriminator: tuple, generator: tuple) -> None:
