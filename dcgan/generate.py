@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from dcgan.config.check import check
 from dcgan.config.schema import GenerateConfig
 from dcgan.shell.cli import Launch, cli
+from dcgan.shell.writing import naming
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -77,7 +78,7 @@ def _write(images: "Tensor", labels: "Tensor | None", out: Path, *, form: str, r
 
     from dcgan.data.images import grid, save_png
 
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
+    with naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
         temporary = Path(folder) / f"images{SUFFIXES[form]}"
         if form == "grid":
             save_png(grid(images, num_classes=rows), temporary)

@@ -346,7 +346,7 @@ def test_a_home_folder_is_understood_in_every_path(
     monkeypatch.setenv("DCGAN_DATA", "")  # as if unset
     run = train(command, "data.root=~/data", "hydra.run.dir=~/run", "trainer.max_steps=2", "metrics=none")
     assert run == workdir / "home" / "run"
-    assert command("train", "resume=~/run", "trainer.max_steps=3").code == 0
+    assert command("train", "resume=~/run", "trainer.max_steps=3", "data.root=~/data").code == 0
     drawn = command("generate", "run=~/run", "n=4", "out=~/four.npz", "format=npz")
     assert drawn.out.strip() == str(workdir / "home" / "four.npz")
     scored = command("evaluate", "samples=~/four.npz", "out=~/scores", "data.root=~/data", "num_samples=10")
@@ -590,7 +590,7 @@ def wait_for(pattern: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, code: int, command: Command, workdir: Path
 ) -> None:
@@ -632,7 +632,7 @@ def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path
 
 def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
     words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
-    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8")
+    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=16")
     try:
         wait_for("outputs/*/checkpoints/last.ckpt", process)
         process.send_signal(signal.SIGTERM)
@@ -646,7 +646,7 @@ def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
 
 def test_two_processes_make_one_run(workdir: Path) -> None:
     words = [*SCORED, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.gpus=auto"]
-    process = spawn(*SHORT, *words, "data.batch_size=8")
+    process = spawn(*SHORT, *words, "data.batch_size=16")
     try:
         out, err = process.communicate(timeout=120)
     finally:
@@ -671,7 +671,7 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     process = spawn(
         *SHORT,
         *words,
-        "data.batch_size=8",
+        "data.batch_size=16",
         "name=two",
         "trainer.accelerator=cpu",
         "trainer.devices=2",

@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from dcgan.shell.writing import naming
+
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 in 0..255 -> float32 in [-1, 1]: ``x / 255 * 2 - 1``."""
@@ -16,7 +18,13 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float in [-1, 1] -> uint8 in 0..255, rounded to nearest (truncating would darken every pixel by half a level)."""
+    """Float in [-1, 1] -> uint8 in 0..255, rounded to nearest (truncating would darken every pixel by half a level).
+
+    Raises:
+        ValueError: there is NaN or infinity among them, which would become an ordinary pixel.
+    """
+    if not images.isfinite().all():
+        raise ValueError("images hold NaN or infinite values")
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
 
 
@@ -89,4 +97,5 @@ def encode_png(picture: Tensor) -> bytes:
 def save_png(picture: Tensor, path: Path) -> None:
     """Write one uint8 picture (C, H, W), making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(picture))
+    with naming(path):
+        path.write_bytes(encode_png(picture))

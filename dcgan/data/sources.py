@@ -10,13 +10,14 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from dcgan.config.catalogue import CATALOGUE, DataSet
 from dcgan.config.registry import lookup
+from dcgan.shell.writing import is_full, naming
 
 CONNECT_SECONDS = 20.0
 SOURCE_ERRORS = (
@@ -41,10 +42,22 @@ def prepare(name: str, root: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(f"data.root={root}: cannot be made ({error.strerror}); choose another folder") from error
-        with FileLock(folder / ".lock"):  # a second process waits here, then finds the files
+        with _alone(folder), naming(folder):  # a second process waits here, then finds the files
             if missing(record, folder):
                 _fetch(record, folder)
     return folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """As the only process that fetches into ``folder``; beside others where the lock is another person's."""
+    lock = FileLock(folder / ".lock")
+    with suppress(OSError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_prepared(name: str, root: Path) -> bool:
@@ -79,6 +92,8 @@ def _fetch(record: DataSet, folder: Path) -> None:
                 for name, md5 in record.files.items():
                     _adopt(found / name, folder / name, md5)
             except SOURCE_ERRORS as error:
+                if is_full(error):
+                    raise
                 tried.append(f"{words}: {' '.join(str(error).split())}")
             else:
                 return
@@ -101,13 +116,21 @@ def _adopt(found: Path, target: Path, md5: str) -> None:
 
 def _from_gz(record: DataSet, folder: Path, temporary: Path) -> Path:
     _unpack(missing(record, folder), folder, temporary)
+    for name in missing(record, folder):
+        if (folder / name).exists() and not (temporary / name).exists():
+            raise OSError(f"{name} is damaged (wrong MD5)")
     return temporary
 
 
 def _unpack(names: Iterable[str], packed: Path, temporary: Path) -> None:
     for name in names:
         if (packed / f"{name}.gz").is_file():
-            (temporary / name).write_bytes(gzip.decompress((packed / f"{name}.gz").read_bytes()))
+            content = (packed / f"{name}.gz").read_bytes()
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError, zlib.error) as error:
+                raise OSError(f"{name}.gz is damaged ({error})") from error
+            (temporary / name).write_bytes(content)
 
 
 def _from_mirrors(record: DataSet, folder: Path, temporary: Path) -> Path:

@@ -14,7 +14,7 @@ from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
 from dcgan.data.images import fit, with_channels
-from dcgan.data.latents import random_stream
+from dcgan.data.latents import random_seed
 from dcgan.data.module import ImageData
 from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
@@ -74,10 +74,15 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         ValueError, OSError: one line on what is wrong.
     """
     generator, trained, checkpoint, step = load(run, checkpoint=config.checkpoint, device=config.device)
-    if config.data.root is not None:
-        trained.data.root = config.data.root
+    trained.data.root = config.data.root  # a stranger's checkpoint chooses no path on this machine
     metrics = config.metrics or trained.metrics
-    name, weights = metrics.name, getattr(metrics, "weights", None)
+    name, weights = metrics.name, getattr(config.metrics, "weights", None)
+    theirs = getattr(trained.metrics, "weights", None)
+    if config.metrics is None and theirs is not None:
+        raise ValueError(
+            f"metrics.weights: the run had {theirs}; a run folder chooses no path here: "
+            f"type metrics={name} metrics.weights=<file>, or metrics={name} for the published ones"
+        )
     if name == "none":
         name, weights = CATALOGUE[trained.data.name].space, None
     _check_fit(name, trained.data.name)
@@ -106,7 +111,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
 
 
 def _seed(seed: int, *, split: str) -> int:
-    return seed if split == "train" else random_stream(seed, "evaluation").initial_seed() % 2**32
+    return seed if split == "train" else random_seed(seed, "evaluation") % 2**32
 
 
 def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
@@ -149,7 +154,7 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
     _check_fit(metrics, name)
     data = ImageData(
         name=name,
-        root=Path(config.data.root or "data"),
+        root=Path(config.data.root),
         batch_size=1,
         resolution=28,
         channels=record.channels,

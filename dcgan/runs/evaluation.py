@@ -81,7 +81,7 @@ class Evaluation(Callback):
 
     def _score(self, gan: GAN) -> dict[str, float]:
         started = time.perf_counter()
-        features = self.space.extract(gan.ema.generator.sample(n=self.num_samples, seed=self.seed), device=gan.device)
+        features = self.space.extract(gan.ema.fitted().sample(n=self.num_samples, seed=self.seed), device=gan.device)
         found = monitor(features, space=self.space, real=self.real)
         line = record(
             found,

@@ -1,6 +1,5 @@
 """From a configuration to the parts of a run, and their start."""
 
-import json
 import os
 import shlex
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from dcgan.runs.checkpoints import Checkpoints, load_checkpoint
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
+from dcgan.runs.health import Health
 from dcgan.runs.loggers import RunText, log_hyperparameters
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
@@ -28,6 +28,8 @@ from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.status import write_status
+from dcgan.shell.words import pasted
+from dcgan.shell.writing import append_json, replacing
 from dcgan.training.build import build_data, build_gan
 from dcgan.training.gan import GAN
 
@@ -73,7 +75,9 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         seed=config.seed,
         real=data.split("train").images,
     )
-    callbacks: list[Callback] = [stop, dashboard, grids, *([evaluation] if evaluation else [])]
+    intervals = [config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
+    health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
+    callbacks: list[Callback] = [stop, health, dashboard, grids, *([evaluation] if evaluation else [])]
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
             folder / "checkpoints",
@@ -86,7 +90,7 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     if config.trainer.enable_progress_bar:
         callbacks.append(Progress(dashboard, evaluation))
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks)
-    data.check_batch(world=trainer.world_size)
+    data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
     return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop)
 
 
@@ -125,11 +129,11 @@ def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
     if not resume:
         _claim(run.folder)
-    config, origin = OmegaConf.to_yaml(OmegaConf.create(asdict(run.config))), provenance(overrides)
-    (run.folder / "config.yaml").write_text(config, encoding="utf-8")
-    with (run.folder / "provenance.jsonl").open("a") as file:
-        file.write(json.dumps(origin) + "\n")
-    texts = RunText({"run/config": config, "run/command": shlex.join(origin["command"])})
+    config, origin = OmegaConf.create(asdict(run.config)), provenance(overrides)
+    with replacing(run.folder / "config.yaml") as temporary:
+        OmegaConf.save(config, temporary)
+    append_json(run.folder / "provenance.jsonl", origin)
+    texts = RunText({"run/config": OmegaConf.to_yaml(config), "run/command": shlex.join(origin["command"])})
     run.trainer.callbacks.append(texts)  # type: ignore[attr-defined]
 
 
@@ -141,7 +145,7 @@ def _claim(folder: Path) -> None:
             raise FileExistsError
         (folder / "config.yaml").open("x").close()
     except FileExistsError as error:
-        raise ValueError(f"{folder}: is not empty; choose another folder, or resume={folder}") from error
+        raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}") from error
 
 
 @rank_zero_only

@@ -18,7 +18,7 @@ from dcgan.models.fast import memory_format
 from dcgan.models.precision import without_tf32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
-from dcgan.training.optim import Rates, gradient_scale
+from dcgan.training.optim import Rates, gradient_scale, share_of_time
 from dcgan.training.player import Player, frozen
 
 
@@ -49,7 +49,7 @@ class GAN(LightningModule):
         self.players = (discriminator, generator)  # as they are stepped
         self.discriminator: Discriminator = discriminator.network
         self.generator: Generator = generator.network
-        self.ema = EMA(generator.network, half_life=ema_half_life)
+        self.ema = EMA(generator.network, half_life=ema_half_life, seed=seed)
         self.objective, self.rates = objective, rates or Rates()
         self.seed, self.d_steps = seed, d_steps
         self.memory_format = memory_format(fast=fast)
@@ -75,7 +75,8 @@ class GAN(LightningModule):
         """
         if self.rates.change:
             total = self.trainer.estimated_stepping_batches  # asked for only then: Lightning takes its time to tell
-            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total)
+            time = share_of_time(self.trainer)
+            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total, time=time)
         images = batch[0].contiguous(memory_format=self.memory_format)
         outcomes: dict[str, Outcome] = {}
         with seeded_layers(self.seed, step=self.global_step, rank=self.global_rank, world=self.world, like=images):

@@ -19,6 +19,8 @@ from dcgan.models.base import Discriminator, Generator, Verdict
 from dcgan.models.precision import OPERATIONS, full_float32, without_tf32
 from dcgan.runs.trainer import quiet_lightning
 from dcgan.training.build import build_gan
+from dcgan.training.losses import NonSaturating
+from dcgan.training.objective import Objective, Round
 from dcgan.training.penalties import PENALTIES
 
 
@@ -138,3 +140,13 @@ def test_and_so_is_their_half_of_the_backward_pass(name: str | None, monkeypatch
     quiet_lightning()
     trainer.fit(gan, DataLoader([(torch.rand(8, 1, 28, 28), torch.zeros(8))], batch_size=None))
     assert seen == [name is not None, False]
+
+
+@pytest.mark.parametrize("name", ["r1", "r2", "r1_r2"])
+def test_a_verdict_that_serves_the_penalty_too_is_one_of_it(name: str) -> None:
+    discriminator = WatchedDiscriminator()
+    objective = Objective(NonSaturating(), penalty=PENALTIES[name], gamma=1.0)
+    real, fake = torch.rand(2, 8, 1, 4, 4)
+    draws = Draws(random_stream(0, "step", 0), rank=0, world=1, device=torch.device("cpu"))
+    objective.discriminator(discriminator, Round(real, None, draws, 0), fake=fake)
+    assert set(map(str, discriminator.seen)) == {str(OFF)}
