@@ -16,7 +16,7 @@ from dcgan.training.player import Player
 
 CLIP = 0.01
 PENALISED = [*TINY, "metrics=none", "logger=none", f"optimizer.clip={CLIP}"]
-PENALISED += ["penalty=r1", "model.discriminator.norm=layer"]
+PENALISED += ["penalty=r1", "model.discriminator.norm=layer", "optimizer.schedule=constant"]
 OPTIMIZERS = [
     ["optimizer=adam"],
     ["optimizer=adamw"],
@@ -68,15 +68,15 @@ def test_gradients_are_clipped_as_they_are_without_the_scale(
     full = trained(command, *PENALISED, *words, "trainer.max_steps=1", "trainer.precision=32-true")
     expected = {name: before for name, before, _ in norms}
     norms.clear()
-    half = trained(command, *PENALISED, *words, "trainer.max_steps=8", "trainer.precision=16-mixed")
+    half = trained(command, *PENALISED, *words, "trainer.max_steps=12", "trainer.precision=16-mixed")
     assert dtypes == {torch.float32, torch.float16}
     assert "MixedPrecision" not in full
     assert 64 <= half["MixedPrecision"]["scale"] < 65536  # it was too large at first, and then it was not
     for name, alone in expected.items():
         taken = [(before, after) for network, before, after in norms if network == name and before < float("inf")]
-        assert len(taken) >= 4
+        assert len(taken) >= 3
         for before, after in taken:
-            assert 0.5 * alone < before < 2 * alone
+            assert alone / 32 < before < 32 * alone  # of other weights by then, and not as scaled
             assert after == pytest.approx(CLIP, rel=1e-3)
     start = build_gan(config(*PENALISED, *words))
     for name, value in start.named_parameters():
