@@ -127,6 +127,33 @@ def test_generate_needs_no_data_and_draws_the_same_in_every_format(
     assert {path.name for path in Path("folder").iterdir()} == {"000000.png", "000001.png", "mine.txt"}
     assert not list(workdir.rglob(".generate-*"))
 
+    before = sorted(workdir.rglob("*"))
+    for form, out, reason in [
+        ("grid", "x.jpg", "format=grid writes a PNG; let its name end in .png"),
+        ("grid", "x.npz", "format=grid writes a PNG; let its name end in .png"),
+        ("grid", "x.WebP", "format=grid writes a PNG; let its name end in .png"),
+        ("npz", "x.png", "format=npz writes an .npz; let its name end in .npz"),
+        ("npz", "x.npy", "format=npz writes an .npz; let its name end in .npz"),
+        ("png", "x.png", "format=png writes a folder of pictures; leave .png out"),
+        ("png", "x.NPZ", "format=png writes a folder of pictures; leave .NPZ out"),
+        ("grid", "a.npz/x.png", "a.npz is a file; choose another folder"),
+    ]:
+        refused = command("generate", f"run={run}", "n=2", f"format={form}", f"out={out}")
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.splitlines()[-1].startswith(f"error: out={out}: {reason}")
+    assert sorted(workdir.rglob("*")) == before
+    for form, out, written in [
+        ("grid", "x", "x.png"),
+        ("grid", "y.PNG", "y.PNG"),
+        ("npz", "x", "x.npz"),
+        ("npz", "y.NPZ", "y.NPZ"),
+        ("png", "width-0.5", "width-0.5"),
+    ]:
+        drawn = command("generate", f"run={run}", "n=2", f"format={form}", f"out={out}")
+        assert (drawn.code, drawn.out.strip()) == (0, written)
+    assert len(np.load("x.npz")["images"]) == len(np.load("y.NPZ")["images"]) == 2
+    assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in ("x.png", "y.PNG"))
+
 
 CONDITIONAL = "model.conditional=true"
 AXES = [

@@ -1,6 +1,7 @@
 """A user's mistake in one line."""
 
 import re
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from dcgan.config.check import NOT_GLOBAL, unknown_key
 from dcgan.config.schema import SCHEMAS
+from dcgan.shell.contents import what_is
 from dcgan.shell.words import unread
 from dcgan.shell.writing import is_full
 
@@ -27,6 +29,8 @@ def explain(error: Exception, entry: str) -> str:
         return _of_hydra(error, entry)
     if isinstance(error, YAMLError):
         return bad_yaml(error)
+    if isinstance(error, UnicodeDecodeError):
+        return _no_text(error)
     if isinstance(error, OSError) and is_full(error):
         return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
     return " ".join(str(error).split())
@@ -39,6 +43,14 @@ def bad_yaml(error: YAMLError) -> str:
         return f"no YAML: {' '.join(str(error).split())}"
     reason = "holds a tab; indent with spaces" if r"'\t'" in str(error.problem) else f"no YAML: {error.problem}"
     return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {reason}"
+
+
+def _no_text(error: UnicodeDecodeError) -> str:
+    """Of a file that Hydra reads; only its frame knows which."""
+    frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
+    path = next((Path(names["full_path"]) for names in frames if "full_path" in names), None)
+    kind = what_is(path) if path else None
+    return f"{path or 'a YAML file'}: no YAML: {f'it is {kind}' if kind else 'not UTF-8'}; save it as text in UTF-8"
 
 
 def _of_hydra(error: Exception, entry: str) -> str:
