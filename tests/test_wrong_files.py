@@ -148,18 +148,18 @@ ROWS: dict[str, dict[str, str]] = {
         noise="t10k-labels-idx1-ubyte is not an IDX file of unsigned bytes",
     ),
     "data set": {
-        "empty": "files already there: t10k-labels-idx1-ubyte is empty;",
+        "empty": "files already there: t10k-labels-idx1-ubyte is damaged (wrong MD5); it is empty;",
         "half": "files already there: t10k-labels-idx1-ubyte is damaged (wrong MD5);",
-        "page": "files already there: t10k-labels-idx1-ubyte is a web page, such as a download's error or login page;",
-        "pointer": "files already there: t10k-labels-idx1-ubyte is a git-lfs pointer, not the file itself;",
+        "page": "files already there: t10k-labels-idx1-ubyte is damaged (wrong MD5); it is a web page, such as",
+        "pointer": "files already there: t10k-labels-idx1-ubyte is damaged (wrong MD5); it is a git-lfs pointer,",
         "folder": "files already there: t10k-labels-idx1-ubyte is a folder;",
         "link": "files already there: t10k-labels-idx1-ubyte is a link that leads nowhere (elsewhere);",
         "gzip": "taken",
     },
     "data set, packed": {
-        "empty": "files already there: t10k-labels-idx1-ubyte.gz is empty;",
+        "empty": "files already there: t10k-labels-idx1-ubyte.gz is damaged (wrong MD5); it is empty;",
         "half": "files already there: t10k-labels-idx1-ubyte.gz is damaged (wrong MD5);",
-        "page": "files already there: t10k-labels-idx1-ubyte.gz is a web page, such as a download's error",
+        "page": "files already there: t10k-labels-idx1-ubyte.gz is damaged (wrong MD5); it is a web page, such as",
         "unpacked": "taken",
     },
     "samples.npy": table(

@@ -122,8 +122,10 @@ def _adopt(found: Path, target: Path, md5: str) -> None:
 def _wrong(path: Path) -> str:
     """What a file is that is not genuine."""
     kind = what_is(path)
+    if not path.is_file():
+        return str(kind)
     likely = kind is None or "IDX" in kind or (path.suffix == ".gz" and "gzip" in kind)
-    return "damaged (wrong MD5)" if likely else f"{kind}"
+    return f"damaged (wrong MD5){'' if likely else f'; it is {kind}'}"
 
 
 def _from_files(record: DataSet, folder: Path, temporary: Path) -> Path:
