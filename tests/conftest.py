@@ -43,6 +43,13 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_allocation() -> None:
+    """Lightning's own Trainer, which some tests make, would take one for a launch; a run has a test of its own."""
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        del os.environ[name]
+
+
 @pytest.fixture(scope="session")
 def mnist_root() -> Path:
     """Real MNIST and Fashion-MNIST, fetched if need be. Without them these tests fail: they are never skipped."""

@@ -17,6 +17,7 @@ from dcgan.data.images import fit, to_float, with_channels
 from dcgan.data.plain import load_plain
 from dcgan.data.sources import connect_timeout
 from dcgan.features.classifier import Classifier
+from dcgan.models.precision import full_float32
 
 ASSETS = Path(__file__).parent / "assets"
 # The classifiers that ship: file, SHA-256. A file never changes, so that numbers measured with it stay comparable.
@@ -47,7 +48,7 @@ class FeatureSpace:
         """uint8 images (N, C, H, W) -> float64 features (N, F) on the CPU, computed in float32 on ``device``."""
         device = torch.device(device)
         network = self.network.to(device).to(memory_format=torch.channels_last).eval()
-        with torch.autocast(device.type, enabled=False):
+        with full_float32(device.type):
             features = [network(batch.to(device)).cpu() for batch in images.split(BATCH)]
         return torch.cat(features).double()
 

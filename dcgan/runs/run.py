@@ -1,6 +1,7 @@
 """From a configuration to the parts of a run, and their start."""
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
 from dcgan.runs.health import Health
-from dcgan.runs.loggers import log_hyperparameters
+from dcgan.runs.loggers import RunText, log_hyperparameters
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
 from dcgan.runs.samples import SampleGrids
@@ -117,9 +118,11 @@ def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Eval
 
 def shared_folder(folder: Path) -> Path:
     """The first process's folder: those that Lightning starts for further devices repeat the whole command."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        os.environ["DCGAN_RUN_FOLDER"] = str(folder)
-    return Path(os.environ.get("DCGAN_RUN_FOLDER", folder))
+    starter, _, told = os.environ.get("DCGAN_RUN_FOLDER", "").partition(":")
+    if os.environ.get("LOCAL_RANK", "0") != "0" and starter == str(os.getppid()):
+        return Path(told)
+    os.environ["DCGAN_RUN_FOLDER"] = f"{os.getpid()}:{folder}"
+    return folder
 
 
 @rank_zero_only
@@ -127,9 +130,12 @@ def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
     if not resume:
         _claim(run.folder)
+    config, origin = OmegaConf.create(asdict(run.config)), provenance(overrides)
     with replacing(run.folder / "config.yaml") as temporary:
-        OmegaConf.save(OmegaConf.create(asdict(run.config)), temporary)
-    append_json(run.folder / "provenance.jsonl", provenance(overrides))
+        OmegaConf.save(config, temporary)
+    append_json(run.folder / "provenance.jsonl", origin)
+    texts = RunText({"run/config": OmegaConf.to_yaml(config), "run/command": shlex.join(origin["command"])})
+    run.trainer.callbacks.append(texts)  # type: ignore[attr-defined]
 
 
 def _claim(folder: Path) -> None:
@@ -171,7 +177,5 @@ def resume_step(run: Run) -> int:
 def fit(run: Run, *, resume: bool) -> None:
     """Train, from the start or from the last checkpoint."""
     if not resume:
-        metrics = ["loss/discriminator", "loss/generator"]
-        metrics += [run.evaluation.name, f"best/{run.evaluation.name}"] if run.evaluation else []
-        log_hyperparameters(run.trainer, asdict(run.config), metrics)
+        log_hyperparameters(run.trainer, asdict(run.config))
     run.trainer.fit(run.gan, run.data, ckpt_path=run.last if resume else None, weights_only=True)

@@ -8,6 +8,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from dcgan.data.latents import random_stream
 from dcgan.models.base import Generator, class_of_samples
+from dcgan.models.precision import full_float32
 
 FIT_BATCHES, FIT_SIZE = 80, 128  # noise that the statistics are estimated on
 
@@ -75,7 +76,7 @@ def fit_statistics(generator: Generator, *, seed: int) -> None:
         layer.reset_running_stats()
         layer.momentum = None  # the plain mean over all batches
         layer.train()
-    with torch.autocast(device.type, enabled=False):
+    with full_float32(device.type):
         for i, batch in enumerate(latents):
             generator(batch, None if labels is None else labels[i * FIT_SIZE : (i + 1) * FIT_SIZE])
     for layer, momentum in zip(norms, momentums, strict=True):

@@ -4,6 +4,7 @@ A step is one generator update. ``trainer.global_step``, ``max_steps``, checkpoi
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from lightning import LightningModule
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 from dcgan.data.latents import Draws, random_stream, seeded_layers, step_latents
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
+from dcgan.models.precision import without_tf32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
 from dcgan.training.optim import Rates, gradient_scale, share_of_time
@@ -107,7 +109,8 @@ class GAN(LightningModule):
         if index == 0:  # only the generator's steps count
             optimizer._on_before_step = optimizer._on_after_step = do_nothing_closure
         optimizer.zero_grad()
-        self.manual_backward(outcome.total)
+        with without_tf32() if outcome.penalty is not None else nullcontext():  # of which this is the other half
+            self.manual_backward(outcome.total)
         optimizer.step()
         self.players[index].clip_weights()
         return outcome.detached()
@@ -115,7 +118,8 @@ class GAN(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip; Lightning asks callbacks first, so the dashboard has seen the gradients as they were."""
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
+        if player.clip is not None:  # else nobody asks for the scale, which a GPU would have to be waited for
+            player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
 
     @property
     def world(self) -> int:

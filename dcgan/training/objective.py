@@ -1,5 +1,6 @@
 """What each network minimises in one of its updates: the adversarial loss and what is added to it."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from dcgan.data.latents import Draws
 from dcgan.models.base import Discriminator, Verdict
+from dcgan.models.precision import without_tf32
 from dcgan.training.augment import Augment
 from dcgan.training.losses import Loss
 from dcgan.training.penalties import SLOPE_AT, Judged, Penalty, differentiable
@@ -31,6 +33,7 @@ class Outcome(NamedTuple):
     fake: Tensor
     terms: dict[str, Tensor]  # added to it, by name, as weighted
     class_accuracy: Tensor | None = None  # of an auxiliary classifier on generated images
+    penalty: Tensor | None = None  # as weighted, but not multiplied where it is added only every so many steps
 
     @property
     def total(self) -> Tensor:
@@ -40,7 +43,7 @@ class Outcome(NamedTuple):
     def detached(self) -> "Outcome":
         """The same numbers, without a graph."""
         terms = {name: term.detach() for name, term in self.terms.items()}
-        return Outcome(self.loss.detach(), self.real.detach(), self.fake.detach(), terms, self.class_accuracy)
+        return self._replace(loss=self.loss.detach(), real=self.real.detach(), fake=self.fake.detach(), terms=terms)
 
 
 @dataclass
@@ -73,21 +76,23 @@ class Objective:
         shared = self._shared_with_penalty(real) if penalised else ()
         augmented = [self._augmented(images, given) for images in (real, fake)]
         seen = [differentiable(images) if i in shared else images for i, images in enumerate(augmented)]
-        verdicts = [discriminator(images, labels) for images in seen]
+        with without_tf32() if shared else nullcontext():  # as penalties are computed
+            verdicts = [discriminator(images, labels) for images in seen]
         real_logits, fake_logits = (verdict.logits.float() for verdict in verdicts)
         loss = self.loss.discriminator(**self._flipped(real=real_logits, fake=fake_logits, draws=given.draws))
-        terms = {}
+        terms, shown = {}, None
         if labels is not None and verdicts[0].class_logits is not None:
             terms["classes"] = _class_loss(verdicts[0], labels) + _class_loss(verdicts[1], labels)
         if self.penalty is not None and penalised:
             judge = Judged(discriminator, *((seen[i], verdicts[i]) for i in shared)) if shared else discriminator
             penalty = self.penalty(judge, real=seen[0], fake=seen[1], labels=labels, draws=given.draws)
             terms["penalty"] = self.gamma * self.penalty_every * penalty
+            shown = self.gamma * penalty.detach()
         if self.consistency and augmented[0] is not real:  # instance noise may have faded to nothing
             plain = [discriminator(images, labels).logits.float() for images in (real, fake)]
             differences = F.mse_loss(real_logits, plain[0]) + F.mse_loss(fake_logits, plain[1])
             terms["consistency"] = self.consistency * differences
-        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms)
+        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, penalty=shown)
 
     def generator(self, discriminator: Discriminator, given: Round, *, fake: Tensor) -> Outcome:
         """Of real and fake images (N, C, H, W), the fake ones with the generator's graph."""

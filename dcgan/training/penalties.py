@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dcgan.data.latents import Draws
 from dcgan.models.base import Discriminator, Verdict
+from dcgan.models.precision import full_float32
 
 Penalty = Callable[..., Tensor]
 """(discriminator, *, real, fake, labels, draws) -> a scalar, to be multiplied by ``gamma``; fakes carry no graph."""
@@ -81,7 +82,7 @@ def gradients(discriminator: Discriminator, images: Tensor, labels: Tensor | Non
 
     Of images that are ``differentiable`` already it is that of what the discriminator says of these very tensors.
     """
-    with torch.autocast(images.device.type, enabled=False):
+    with full_float32(images.device.type):
         images = images if images.is_leaf and images.requires_grad else differentiable(images)
         logits = discriminator(images, labels).logits
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)

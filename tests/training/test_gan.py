@@ -249,6 +249,7 @@ def test_precisions_train_both_networks(precision: str, tmp_path: Path) -> None:
     before = copy.deepcopy(gan.state_dict())
     images = torch.rand(16, 1, 28, 28) * 2 - 1
     observer = Observer()
+    quiet_lightning()
     trainer = Trainer(
         accelerator="cpu",
         max_steps=3,

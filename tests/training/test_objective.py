@@ -84,10 +84,13 @@ def test_a_relativistic_loss_sees_both_sides() -> None:
 @pytest.mark.parametrize("every", [1, 4])
 def test_a_lazy_penalty_has_the_same_mean(every: int) -> None:
     objective = Objective(Hinge(), penalty=PENALTIES["r1"], gamma=3.0, penalty_every=every)
-    terms = [of_discriminator(objective, step=step).terms for step in range(16)]
+    outcomes = [of_discriminator(objective, step=step) for step in range(16)]
+    terms = [outcome.terms for outcome in outcomes]
     added = [term["penalty"].item() for term in terms if "penalty" in term]
     assert len(added) == 16 / every
     assert sum(added) / 16 == pytest.approx(3.0 * 0.5 * 2.0**2 / 4)
+    shown = [outcome.penalty.item() for outcome in outcomes if outcome.penalty is not None]
+    assert shown == pytest.approx([3.0 * 0.5 * 2.0**2 / 4] * len(added))
     assert "penalty" not in of_generator(objective).terms
 
 
