@@ -82,7 +82,7 @@ def test_train_evaluate_generate(command: Command, workdir: Path, caplog: pytest
     reported = command("evaluate", f"run={run}", "num_samples=100", "checkpoint=4")
     assert "fid_digits_test_100" in reported.out
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()[-3:]]
-    assert [line["extractor"] for line in lines] == ["digits", "digits1", "digits2"]
+    assert [line["extractor"] for line in lines] == ["digits", "digits1", "digits_residual"]
     for record in lines:
         assert (record["num_real"], record["num_fake"], record["step"]) == (10_000, 100, 4)
 

@@ -60,7 +60,7 @@ class Score:
     """All that one evaluation found."""
 
     samples: Samples
-    records: list[dict[str, Any]]  # the space's own, those of its companions, then copies and CAS
+    records: list[dict[str, Any]]  # the space's own, those of its judges, then copies and CAS
     near: Manifold  # in the space itself, image by image
     real: Reference
     neighbours: Neighbours | None
@@ -207,15 +207,17 @@ def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int
 
 
 def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Score:
-    """Measure in the space and its companions, and what else is asked for.
+    """Measure in the space and by its judges, and what else is asked for.
 
     Raises:
         ValueError, OSError: the real images are needed and cannot be had.
     """
     first, near, real = _score_in(samples.space, samples, split=split, replicates=REPLICATES)
     records = [first | _real_scores(samples, real, split=split)]
-    for name in samples.space.companions if split == "test" else ():
-        records.append(_score_in(load_feature_space(name), samples, split=split, replicates=0)[0])
+    for name in samples.space.judges if split == "test" else ():
+        judge = load_feature_space(name)
+        found, _, _ = _score_in(judge, samples, split=split, replicates=0)
+        records.append(found | {"real": _shipped_scores(judge, samples, split=split).get(str(len(samples.images)))})
     neighbours = None
     num_samples = len(samples.images)
     if memorisation:
@@ -273,7 +275,7 @@ def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, 
     The first is None where that number neither ships nor can be had from the data set.
     """
     space, data, n = samples.space, samples.data, len(samples.images)
-    shipped = shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
+    shipped = _shipped_scores(space, samples, split=split)
     other_split = shipped.get(str(n))
     if other_split is None and data.is_here():
         images = data.split({"test": "train", "train": "test"}[split]).images
@@ -283,6 +285,11 @@ def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, 
     assert real.features is not None
     sizes = [(len(real.features) + 1) // 2, len(real.features) // 2]
     return {"real": other_split, "halves": shipped.get("halves") or halves(space, real), "halves_of": sizes}
+
+
+def _shipped_scores(space: FeatureSpace, samples: Samples, *, split: str) -> Mapping[str, Mapping[str, float]]:
+    data = samples.data
+    return shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
 
 
 def _as_shipped(data: ImageData) -> bool:

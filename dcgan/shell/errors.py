@@ -9,6 +9,7 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
+from dcgan.config.catalogue import no_choice
 from dcgan.config.check import NOT_GLOBAL, unknown_key
 from dcgan.config.schema import SCHEMAS
 from dcgan.shell.contents import what_is
@@ -81,7 +82,8 @@ def _no_option(missing: str, options: Sequence[str]) -> str:
     there = f"there are {', '.join(options)}"
     if "/" in option or "." in option:
         return f"{group}={option}: a path, where an option's name is wanted; {there}{INSTEAD.get(group, '')}"
-    return f"{group}={option}: no such option; {there}"
+    wrong = no_choice(option) if group == "metrics" else None
+    return f"{group}={option}: {wrong or f'no such option; {there}'}"
 
 
 def _no_override(experiment: str, what: str) -> str:

@@ -73,7 +73,7 @@ def test_samples_of_another_tool_are_scored_without_a_data_set(
     assert result.code == 0, result.err
     assert not (workdir / "nothing").exists()
     first, *others = lines(evaluated("theirs"))
-    assert [record["extractor"] for record in (first, *others)] == ["digits", "digits1", "digits2"]
+    assert [record["extractor"] for record in (first, *others)] == ["digits", "digits1", "digits_residual"]
     assert first["metric"] == "fid_digits_test_10k"
     assert first["value"] == first["measures"]["fid"]["value"] < 0.3  # real images: the floor
     assert first["measures"]["precision"]["value"] > 0.9
