@@ -101,7 +101,7 @@ def _evaluate_all(folders: Sequence[Path], config: EvaluateConfig) -> bool:
     records, failed = [], False
     for folder in folders:
         try:
-            records.append(evaluate(replace(config, run=str(folder)))[0])
+            records += evaluate(replace(config, run=str(folder)))
         except (ValueError, OSError) as error:
             failed = True
             print(f"error: {folder}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -82,7 +82,7 @@ def test_train_evaluate_generate(command: Command, workdir: Path, caplog: pytest
     reported = command("evaluate", f"run={run}", "num_samples=100", "checkpoint=4")
     assert "fid_digits_test_100" in reported.out
     lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()[-3:]]
-    assert [line["extractor"] for line in lines] == ["digits", "digits1", "digits2"]
+    assert [line["extractor"] for line in lines] == ["digits", "digits1", "digits_residual"]
     for record in lines:
         assert (record["num_real"], record["num_fake"], record["step"]) == (10_000, 100, 4)
 
@@ -126,6 +126,33 @@ def test_generate_needs_no_data_and_draws_the_same_in_every_format(
         assert refused.err.splitlines()[-1].startswith(f"error: {words[0]}: {reason}")
     assert {path.name for path in Path("folder").iterdir()} == {"000000.png", "000001.png", "mine.txt"}
     assert not list(workdir.rglob(".generate-*"))
+
+    before = sorted(workdir.rglob("*"))
+    for form, out, reason in [
+        ("grid", "x.jpg", "format=grid writes a PNG; let its name end in .png"),
+        ("grid", "x.npz", "format=grid writes a PNG; let its name end in .png"),
+        ("grid", "x.WebP", "format=grid writes a PNG; let its name end in .png"),
+        ("npz", "x.png", "format=npz writes an .npz; let its name end in .npz"),
+        ("npz", "x.npy", "format=npz writes an .npz; let its name end in .npz"),
+        ("png", "x.png", "format=png writes a folder of pictures; leave .png out"),
+        ("png", "x.NPZ", "format=png writes a folder of pictures; leave .NPZ out"),
+        ("grid", "a.npz/x.png", "a.npz is a file; choose another folder"),
+    ]:
+        refused = command("generate", f"run={run}", "n=2", f"format={form}", f"out={out}")
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.splitlines()[-1].startswith(f"error: out={out}: {reason}")
+    assert sorted(workdir.rglob("*")) == before
+    for form, out, written in [
+        ("grid", "x", "x.png"),
+        ("grid", "y.PNG", "y.PNG"),
+        ("npz", "x", "x.npz"),
+        ("npz", "y.NPZ", "y.NPZ"),
+        ("png", "width-0.5", "width-0.5"),
+    ]:
+        drawn = command("generate", f"run={run}", "n=2", f"format={form}", f"out={out}")
+        assert (drawn.code, drawn.out.strip()) == (0, written)
+    assert len(np.load("x.npz")["images"]) == len(np.load("y.NPZ")["images"]) == 2
+    assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in ("x.png", "y.PNG"))
 
 
 CONDITIONAL = "model.conditional=true"

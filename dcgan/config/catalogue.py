@@ -59,10 +59,23 @@ CATALOGUE: dict[str, DataSet] = {
 }
 
 
+# What reports show beside the space that chooses: another seed of it, and another make. Nothing is chosen by these.
+JUDGES: dict[str, tuple[str, ...]] = {
+    "digits": ("digits1", "digits_residual"),
+    "fashion": ("fashion_residual",),
+    "stacked": ("stacked1", "stacked_residual"),
+}
+
+
+def judged_by(space: str) -> str | None:
+    """The feature space that a judge stands beside; None: ``space`` is no judge."""
+    return next((first for first, judges in JUDGES.items() if space in judges), None)
+
+
 def data_sets_of(space: str) -> list[str]:
-    """The data sets that a feature space knows; none: it is for any, as ``inception`` is."""
-    exactly = [name for name, record in CATALOGUE.items() if record.space == space]
-    return exactly or [name for name, record in CATALOGUE.items() if record.space == space.rstrip("12")]
+    """The data sets that a feature space knows, a judge those of its first; none: it is for any, as ``inception``."""
+    first = judged_by(space) or space
+    return [name for name, record in CATALOGUE.items() if record.space == first]
 
 
 def misfit(metrics: str, data: str) -> str | None:
@@ -71,3 +84,9 @@ def misfit(metrics: str, data: str) -> str | None:
     if not known or data in known:
         return None
     return f"knows {', '.join(known)}, not {data}; use metrics={CATALOGUE[data].space}"
+
+
+def no_choice(metrics: str) -> str | None:
+    """What is wrong where runs would be chosen by a judge. None: nothing."""
+    first = judged_by(metrics)
+    return first and f"is a judge, by which nothing is chosen; use metrics={first}, beside which evaluate shows it"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dcgan.config.catalogue import CATALOGUE, DataSet, misfit
+from dcgan.config.catalogue import CATALOGUE, DataSet, misfit, no_choice
 from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
 
@@ -29,6 +29,11 @@ class Keys:
     def misfit(self) -> str | None:
         """What is wrong with the feature space for the data set."""
         return misfit(self["metrics.name"], self["data.name"])
+
+    @property
+    def no_choice(self) -> str | None:
+        """What is wrong with the feature space for choosing by it."""
+        return no_choice(self["metrics.name"])
 
 
 class Clash(NamedTuple):
@@ -85,6 +90,11 @@ IMPOSSIBLE = (
         "metrics.name",
         lambda keys: keys.misfit is not None,
         "{keys.misfit}",
+    ),
+    Clash(
+        "metrics.name",
+        lambda keys: keys.no_choice is not None,
+        "{keys.no_choice}",
     ),
     Clash(
         "model.generator.conditioning",

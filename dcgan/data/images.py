@@ -28,17 +28,20 @@ def to_uint8(images: Tensor) -> Tensor:
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
 
 
+PADDED = 4  # pixels, the largest difference that is not resized
+
+
 def fit(images: Tensor, *, resolution: int) -> Tensor:
     """Bring uint8 images (N, C, H, W) to a square of ``resolution`` pixels.
 
-    Up to 4 pixels of difference are padded with black or cropped, evenly on all sides, which leaves
+    Up to ``PADDED`` pixels of difference are padded with black or cropped, evenly on all sides, which leaves
     every pixel of a digit as it was (28 <-> 32). Anything more is resized, bilinear and antialiased.
     """
     height, width = images.shape[-2:]
     rows, columns = resolution - height, resolution - width
     if rows == columns == 0:
         return images
-    if max(abs(rows), abs(columns)) <= 4:
+    if max(abs(rows), abs(columns)) <= PADDED:
         return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
     size = (resolution, resolution)
     return F.interpolate(images.float(), size=size, mode="bilinear", antialias=True).round().clamp(0, 255).byte()

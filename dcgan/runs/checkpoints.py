@@ -8,6 +8,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from dcgan import __version__
+from dcgan.data.plain import load_plain
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.finite import not_finite, tensors_of
 from dcgan.runs.load import SUFFIX, save_generator
@@ -88,11 +89,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         ValueError: the file is no checkpoint of this package, is damaged, or holds what is not finite.
     """
     try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]})") from error
+        checkpoint = load_plain(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a readable checkpoint ({error})") from error
     if not isinstance(checkpoint, dict) or "config" not in checkpoint or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is not a checkpoint of this package")
     parts = {key: checkpoint.get(key) for key in ("state_dict", "optimizer_states")}

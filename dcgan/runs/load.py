@@ -19,6 +19,7 @@ from dcgan.models import MODELS
 from dcgan.models.base import Generator, Shape
 from dcgan.runs.finite import not_finite
 from dcgan.runs.hardware import resolve_device
+from dcgan.shell.contents import what_is
 from dcgan.shell.versions import of_this_version
 from dcgan.shell.writing import replacing
 
@@ -58,8 +59,12 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
             recipe = json.loads((file.metadata() or {})["recipe"])
             values, step, version = recipe["config"], int(recipe["step"]), recipe.get("version")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not a readable generator ({' '.join(str(error).split())[:200]})") from error
+    except KeyError as error:
+        raise ValueError(f"{path} is not a readable generator (its header has no {error})") from error
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        kind = what_is(path)
+        reason = f"it is {kind}" if kind else " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is not a readable generator ({reason})") from error
     with of_this_version(str(run), version):
         config = check(OmegaConf.create(values), TrainConfig)
     networks = lookup(MODELS, config.model.name, key="model.name")

@@ -27,6 +27,7 @@ from dcgan.runs.provenance import provenance
 from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
+from dcgan.shell.contents import what_is
 from dcgan.shell.status import write_status
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import append_json, replacing
@@ -161,7 +162,9 @@ def resume_step(run: Run) -> int:
         ValueError: there is nothing to go on with, or nothing left to do.
     """
     if not run.last.is_file():
-        raise ValueError(f"resume={run.folder}: it has no checkpoints/last.ckpt to go on with")
+        kind = what_is(run.last)
+        words = f"its checkpoints/last.ckpt is {kind}" if kind else "it has no checkpoints/last.ckpt to go on with"
+        raise ValueError(f"resume={run.folder}: {words}")
     step = int(load_checkpoint(run.last)["global_step"])
     limit = run.config.trainer.max_steps
     if 0 <= limit <= step:

@@ -13,6 +13,8 @@ from dcgan.training.gan import GAN
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
+ASK_EVERY = 20  # steps; each question to the other processes waits for them
+
 
 class GracefulStop(Callback):
     """Ctrl-C, SIGTERM and a closed terminal (SIGHUP) finish the step, save, and stop.
@@ -42,9 +44,11 @@ class GracefulStop(Callback):
         self._before = {number: signal.signal(number, stop) for number in heard}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
-        """Stop after this step if one of the processes was told to; all of them save together."""
+        """Stop after this step if told to; of several processes any one was, and all of them save together."""
         told = self.received is not None
         if trainer.world_size > 1:
+            if trainer.global_step % ASK_EVERY:
+                return
             told = trainer.strategy.reduce_boolean_decision(told, all=False)
             self.received = self.received or (signal.SIGTERM if told else None)
         trainer.should_stop = trainer.should_stop or told

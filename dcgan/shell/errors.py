@@ -1,6 +1,7 @@
 """A user's mistake in one line."""
 
 import re
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,8 +9,10 @@ from hydra.errors import HydraException, MissingConfigException, OverrideParseEx
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError, YAMLError
 
+from dcgan.config.catalogue import no_choice
 from dcgan.config.check import NOT_GLOBAL, unknown_key
 from dcgan.config.schema import SCHEMAS
+from dcgan.shell.contents import what_is
 from dcgan.shell.words import unread
 from dcgan.shell.writing import is_full
 
@@ -27,6 +30,8 @@ def explain(error: Exception, entry: str) -> str:
         return _of_hydra(error, entry)
     if isinstance(error, YAMLError):
         return bad_yaml(error)
+    if isinstance(error, UnicodeDecodeError):
+        return _no_text(error)
     if isinstance(error, OSError) and is_full(error):
         return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
     return " ".join(str(error).split())
@@ -39,6 +44,14 @@ def bad_yaml(error: YAMLError) -> str:
         return f"no YAML: {' '.join(str(error).split())}"
     reason = "holds a tab; indent with spaces" if r"'\t'" in str(error.problem) else f"no YAML: {error.problem}"
     return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {reason}"
+
+
+def _no_text(error: UnicodeDecodeError) -> str:
+    """Of a file that Hydra reads; only its frame knows which."""
+    frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
+    path = next((Path(names["full_path"]) for names in frames if "full_path" in names), None)
+    kind = what_is(path) if path else None
+    return f"{path or 'a YAML file'}: no YAML: {f'it is {kind}' if kind else 'not UTF-8'}; save it as text in UTF-8"
 
 
 def _of_hydra(error: Exception, entry: str) -> str:
@@ -69,7 +82,8 @@ def _no_option(missing: str, options: Sequence[str]) -> str:
     there = f"there are {', '.join(options)}"
     if "/" in option or "." in option:
         return f"{group}={option}: a path, where an option's name is wanted; {there}{INSTEAD.get(group, '')}"
-    return f"{group}={option}: no such option; {there}"
+    wrong = no_choice(option) if group == "metrics" else None
+    return f"{group}={option}: {wrong or f'no such option; {there}'}"
 
 
 def _no_override(experiment: str, what: str) -> str:

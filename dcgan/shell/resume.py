@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from dcgan.config.check import check
 from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig, path_keys
+from dcgan.shell.contents import what_is
 from dcgan.shell.versions import of_this_version, version_of
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
@@ -64,6 +65,9 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
 
 
 def _read(path: Path) -> DictConfig:
+    kind = what_is(path)
+    if kind not in (None, "text"):
+        raise ValueError(f"{path}: no YAML: it is {kind}")
     try:
         run = OmegaConf.load(path)
     except UnicodeDecodeError as error:

@@ -36,6 +36,7 @@ def _commit(run: str) -> str:
 
 def _provenance(run: Path) -> dict:  # type: ignore[type-arg]
     try:
-        return json.loads((run / "provenance.jsonl").read_text().splitlines()[-1])  # type: ignore[no-any-return]
+        found = json.loads((run / "provenance.jsonl").read_text().splitlines()[-1])
     except (OSError, ValueError, IndexError):
         return {}
+    return found if isinstance(found, dict) else {}

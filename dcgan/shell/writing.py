@@ -61,6 +61,8 @@ def _finite(value: Any) -> Any:
 
 
 def append_json(path: Path, value: Any) -> None:
-    """Append one line."""
-    with naming(path), path.open("a", encoding="utf-8") as file:
-        file.write(to_json(value) + "\n")
+    """Append one line, on a line of its own though what wrote before was stopped in the middle of one."""
+    with naming(path), path.open("a+b") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        start = b"" if file.read() in (b"", b"\n") else b"\n"
+        file.write(start + to_json(value).encode() + b"\n")

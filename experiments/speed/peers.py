@@ -53,7 +53,7 @@ from dcgan.training.gan import GAN
 
 RESULTS = Path(__file__).parent / "peers.jsonl"
 NUM_SAMPLES = 2000
-SPACES = ("digits", "digits1", "digits2")
+SPACES = ("digits", "digits1", "digits_residual")
 OURS = ("quick", "best")
 
 

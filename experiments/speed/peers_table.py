@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-HELD_OUT = ("digits1", "digits2")
 OURS = ("quick", "best")
 
 
@@ -18,10 +17,15 @@ def first_within(curve: list[dict[str, float]], extractor: str, fid: float) -> f
     return min((look["cpu_seconds"] for look in curve if look[extractor] <= fid), default=float("inf"))
 
 
+def held_out(run: dict[str, Any]) -> list[str]:
+    """The extractors beside ``digits`` that its curve was measured with."""
+    return [key for key in run["curve"][0] if key.startswith("digits") and key != "digits"]
+
+
 def compare(peer: dict[str, Any], ours: dict[str, Any]) -> tuple[float, float]:
     """CPU-seconds of ours until the peer's best, and their share of the peer's own: the worse of the two extractors."""
     found = []
-    for extractor in HELD_OUT:
+    for extractor in held_out(peer):
         fid = min(look[extractor] for look in peer["curve"])
         seconds = first_within(ours["curve"], extractor, fid)
         found.append((seconds, seconds / first_within(peer["curve"], extractor, fid)))
@@ -34,11 +38,12 @@ def main() -> None:
     lines = [json.loads(line) for line in parser.parse_args().results.read_text().splitlines()]
     ours = [line for line in lines if line["name"] in OURS]
     names = [f"{line['name']}, seed {line['seed']}" for line in ours]
-    print("| peer | seed | steps | best FID: digits, digits1, digits2 | at CPU-seconds", *names, sep=" | ", end=" |\n")
+    extractors = ", ".join(["digits", *held_out(lines[0])])
+    print(f"| peer | seed | steps | best FID: {extractors} | at CPU-seconds", *names, sep=" | ", end=" |\n")
     print("|---" * (5 + len(names)) + "|")
     for peer in lines:
         if peer not in ours:
-            best = {key: min(look[key] for look in peer["curve"]) for key in ("digits", *HELD_OUT)}
+            best = {key: min(look[key] for look in peer["curve"]) for key in ("digits", *held_out(peer))}
             when = [first_within(peer["curve"], key, fid) for key, fid in best.items()]
             cells = [f"{seconds:.0f} s, {share:.3f}" for seconds, share in (compare(peer, one) for one in ours)]
             print(f"| {peer['name']} | {peer['seed']} | {peer['steps']} |", end=" ")
@@ -46,7 +51,7 @@ def main() -> None:
             print(", ".join(f"{seconds:.0f}" for seconds in when), *cells, sep=" | ", end=" |\n")
     for one in ours:
         last = one["curve"][-1]
-        found = ", ".join(f"{last[key]:.2f}" for key in ("digits", *HELD_OUT))
+        found = ", ".join(f"{last[key]:.2f}" for key in ("digits", *held_out(one)))
         print(f"{one['name']}, seed {one['seed']}: {found} after {last['cpu_seconds']:.0f} CPU-seconds")
 
 

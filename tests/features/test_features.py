@@ -1,4 +1,4 @@
-"""Inception: the real path, with randomly initialised weights in a file (the published ones are 91 MB)."""
+"""Judges, and Inception: the real path, with randomly initialised weights in a file (the published ones are 91 MB)."""
 
 import hashlib
 import json
@@ -11,9 +11,11 @@ import torch
 from conftest import TINY, Result, printed_run
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
+from dcgan.config.catalogue import CATALOGUE, JUDGES, data_sets_of, judged_by
 from dcgan.data.readers import READERS, read_idx_files
 from dcgan.features import spaces as features
-from dcgan.features.spaces import load_feature_space
+from dcgan.features.residual import ResidualClassifier
+from dcgan.features.spaces import SPACES, load_feature_space
 from dcgan.metrics import frechet
 from dcgan.metrics.frechet import Moments, frechet_distance
 
@@ -119,3 +121,49 @@ def test_a_run_is_evaluated_with_inception(
     assert set(record["measures"]) == {"fid", "kid", "precision", "recall", "density", "coverage"}  # no classifier
     assert record["value"] > record["halves"]["fid"] >= 0
     assert set(record["real"]) == set(record["measures"])
+
+
+# --- judges
+
+
+def test_every_space_that_ships_has_a_judge_of_another_make_which_knows_the_same_data() -> None:
+    for record in CATALOGUE.values():
+        space = load_feature_space(record.space)
+        assert space.judges == JUDGES[record.space]
+        assert f"{record.space}_residual" in space.judges
+        for name in space.judges:
+            judge = load_feature_space(name)
+            assert (judge.name, judge.judges) == (name, ())
+            assert judge.sha256 != space.sha256
+            assert judged_by(name) == record.space
+            assert data_sets_of(name) == data_sets_of(record.space)
+    assert [judged_by(name) for name in ("digits", "fashion", "stacked", "inception")] == [None] * 4
+    assert {name for judges in JUDGES.values() for name in judges} < set(SPACES)
+
+
+def test_the_judge_of_another_make_shares_no_layer_but_the_head_with_the_first() -> None:
+    judge = ResidualClassifier()
+    assert 0.2e6 < sum(parameter.numel() for parameter in judge.parameters()) < 0.5e6  # 2 MB in float32
+    kinds = {type(layer) for layer in judge.modules()}
+    assert torch.nn.SiLU in kinds
+    assert not kinds & {torch.nn.ReLU, torch.nn.Dropout, torch.nn.Flatten}
+    found = judge.eval().features(torch.rand(5, 1, 28, 28) * 2 - 1)
+    assert found.shape == (5, judge.num_features)
+    assert judge(torch.zeros(2, 1, 28, 28)).shape == (2, 10)
+
+
+def test_features_of_a_judge_are_smooth_and_signed() -> None:
+    images = torch.randint(0, 256, (20, 1, 28, 28), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    for name in ("digits_residual", "fashion_residual"):
+        found = load_feature_space(name).extract(images)
+        assert (found < 0).any()
+        assert found.min() > -4 * 0.279  # of SiLU
+        assert (found == 0).sum() == 0  # ReLU's are zero every other time
+    stacked = load_feature_space("stacked_residual")
+    found = stacked.extract(images[:6].view(2, 3, 28, 28))
+    assert found.shape == (2, 3 * 96)
+    digit = load_feature_space("digits_residual").extract(images[1:2])[0]
+    torch.testing.assert_close(found[0, 96:192], digit, rtol=1e-4, atol=1e-4)
+    logits = stacked.logits(found)
+    assert logits is not None
+    assert logits.shape == (2, 1000)
