@@ -324,7 +324,8 @@ assert not heavy, heavy
 
 
 def test_the_run_folder_tells_what_ran(command: Command, workdir: Path) -> None:
-    run = train(command, "trainer.max_steps=2", "metrics=none", "optimizer.lr=1e-3")
+    words = ["optimizer.lr=1e-3", *SHORT, "trainer.max_steps=2", "metrics=none"]  # a long name loses its end
+    run = Path(printed_run(command("train", *words).out))
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,120}", run.name)
     assert "optimizer.lr-1e-3" in run.name
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -588,7 +589,7 @@ def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir
     run = train(command, "trainer.max_steps=2", "metrics=none")
     before = state(run)
     for word, line in [
-        ("optimizer.lr=0.1", f"optimizer.lr=0.1: the run {run} has 0.0002; leave it, or start a new run"),
+        ("optimizer.lr=0.1", f"optimizer.lr=0.1: the run {run} has 0.002; leave it, or start a new run"),
         ("model=mlp", f"model.name=mlp: the run {run} has dcgan; leave it, or start a new run"),
         ("trainer.max_steps=2", f"resume={run}: it stands at step 2 of trainer.max_steps=2; type a larger one"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: the run"),

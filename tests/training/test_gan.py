@@ -283,7 +283,9 @@ def reference_loop(gan: GAN, images: Tensor, *, steps: int, precision: str) -> N
 
     for step in range(steps):
         reals = images.contiguous(memory_format=gan.memory_format).chunk(gan.d_steps)
-        noise = torch.randn(len(images), 100, generator=random_stream(gan.seed, "latents", step)).chunk(gan.d_steps)
+        noise = torch.randn(
+            len(images), gan.generator.latent_dim, generator=random_stream(gan.seed, "latents", step)
+        ).chunk(gan.d_steps)
         for real, latents in zip(reals, noise, strict=True):
             with autocast():
                 fake = gan.generator(latents)
