@@ -606,6 +606,7 @@ def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir
 def spawn(*words: str, entry: str = "train") -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"dcgan.{entry}", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup, and the child would inherit that
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -627,7 +628,10 @@ def test_a_signal_saves_and_says_how_to_go_on(
     wait_for("outputs/*/samples/step_000000.png", process)
     time.sleep(1)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code, err
     assert f"{number.name}: finishing the step and saving" in err
     run = Path(printed_run(out))
