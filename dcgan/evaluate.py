@@ -19,7 +19,7 @@ from dcgan.shell.cli import Launch, cli
 from dcgan.shell.folders import folder_name
 
 if TYPE_CHECKING:
-    from dcgan.reports.scoring import Samples
+    from dcgan.reports.scoring import Samples, Score
 
 
 def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
@@ -42,7 +42,6 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
 
 def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: str) -> list[dict[str, Any]]:
     from dcgan.metrics.protocol import append_record
-    from dcgan.reports.page import write_page
     from dcgan.reports.scoring import score
 
     if out.exists() and not (out.is_dir() and os.access(out, os.W_OK)):
@@ -51,14 +50,28 @@ def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: 
     table = describe(found.records)
     protocol = found.records[0]["metric"].removeprefix("fid_")
     step = f"_step_{samples.origin['step']:06d}" if "step" in samples.origin else ""
-    print(table)
-    out.mkdir(parents=True, exist_ok=True)
-    page = _new(out / f"{prefix}evaluation_{protocol}{step}.html")
-    write_page(found, table, page)
-    for record in found.records:
-        append_record(out / "metrics.jsonl", record)
-    print(f"  recorded in {out}/metrics.jsonl, figures in {page}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for record in found.records:
+            append_record(out / "metrics.jsonl", record)
+    except OSError:
+        print(table)  # the only place left
+        raise
+    figures = _figures(found, table, _new(out / f"{prefix}evaluation_{protocol}{step}.html"))
+    print(f"{table}\n  recorded in {out}/metrics.jsonl{figures}")
     return found.records
+
+
+def _figures(found: "Score", table: str, page: Path) -> str:
+    """Write the page and say where it is. That it fails is no reason to fail: the numbers are recorded."""
+    try:
+        from dcgan.reports.page import write_page
+
+        write_page(found, table, page)
+    except Exception as error:
+        print(f"note: {page}: no figures ({type(error).__name__}: {' '.join(str(error).split())})", file=sys.stderr)
+        return ""
+    return f", figures in {page}"
 
 
 def _new(path: Path) -> Path:

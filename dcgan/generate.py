@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from dcgan.config.check import check
 from dcgan.config.schema import GenerateConfig
 from dcgan.shell.cli import Launch, cli
+from dcgan.shell.writing import naming
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,16 +26,16 @@ def generate(config: GenerateConfig) -> Path:
         ValueError, FileNotFoundError: one line on what is wrong; nothing is written.
         FileExistsError: ``out`` exists and ``overwrite`` is false.
     """
-    from dcgan.runs.load import load_generator
-
-    out = Path(config.out) if config.out else _default_out(config)
+    out = _named(Path(config.out), config) if config.out else _default_out(config)
     if out.exists():
         _refuse_to_replace(out, config)
+    from dcgan.runs.load import load_generator  # torch loads here
+
     generator = load_generator(config.run, checkpoint=config.checkpoint, device=config.device)
     labels = _labels(config, num_classes=generator.num_classes)
     images = generator.sample(n=config.n, seed=config.seed, labels=labels)
-    out.parent.mkdir(parents=True, exist_ok=True)
     rows = generator.num_classes if config.label is None else 0
+    out.parent.mkdir(parents=True, exist_ok=True)
     _write(images, labels, out, form=config.format, rows=rows)
     return out
 
@@ -60,6 +61,25 @@ def _default_out(config: GenerateConfig) -> Path:
     return Path(config.run) / "generated" / name
 
 
+def _named(out: Path, config: GenerateConfig) -> Path:
+    """``out`` with the ending of what ``format`` writes; another's is refused, for readers go by it."""
+    from dcgan.data.pictures import SUFFIXES as PICTURES
+
+    if out.parent.is_file():
+        raise ValueError(f"out={out}: {out.parent} is a file; choose another folder")
+    ending, given = SUFFIXES[config.format], out.suffix.lower()
+    if out.is_dir() or given == ending or (out.exists() and not ending):  # refused by what is there, not by its name
+        return out
+    if not ending:  # a folder, whose name may hold a dot
+        if given in {*PICTURES, ".npz", ".npy"}:
+            raise ValueError(f"out={out}: format=png writes a folder of pictures; leave {out.suffix} out")
+        return out
+    if given:
+        kind = {".png": "a PNG", ".npz": "an .npz"}[ending]
+        raise ValueError(f"out={out}: format={config.format} writes {kind}; let its name end in {ending}")
+    return out.with_name(out.name + ending)
+
+
 def _refuse_to_replace(out: Path, config: GenerateConfig) -> None:
     """Only what this command wrote itself is ever replaced: a file by a file, a folder of images by such a folder."""
     if not config.overwrite:
@@ -77,7 +97,7 @@ def _write(images: "Tensor", labels: "Tensor | None", out: Path, *, form: str, r
 
     from dcgan.data.images import grid, save_png
 
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
+    with naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".generate-") as folder:
         temporary = Path(folder) / f"images{SUFFIXES[form]}"
         if form == "grid":
             save_png(grid(images, num_classes=rows), temporary)

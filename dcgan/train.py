@@ -3,15 +3,18 @@
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
 from dcgan.config.check import check
+from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.resume import resumed
+from dcgan.shell.words import pasted
 
 if TYPE_CHECKING:
     from dcgan.runs.run import Run
@@ -46,7 +49,10 @@ def train(
             runs.record_status(run, state="interrupted")
             print(_next_steps(run), file=sys.stderr)
             raise SystemExit(128 + run.stop.received) from error
-        runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
+        if isinstance(error, OSError) and error.filename is None:  # a full disk, of the dashboard's own files
+            error.filename = str(run.folder)
+        with suppress(OSError):
+            runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
         raise
     if run.trainer.global_step == first_step:
         runs.record_status(run, state="failed", error="no step was taken")
@@ -62,7 +68,7 @@ def train(
 
 def _results(run: "Run", *, first_step: int, seconds: float) -> dict[str, float]:
     steps = run.trainer.global_step
-    images = (steps - first_step) * run.config.data.batch_size * run.config.d_steps * run.trainer.world_size
+    images = (steps - first_step) * run.config.data.batch_size * run.config.d_steps
     results = {"steps": steps, "seconds": round(seconds, 1), "images_per_second": round(images / seconds, 1)}
     if run.evaluation is not None and run.evaluation.latest is not None and run.evaluation.best is not None:
         name = run.evaluation.name
@@ -88,15 +94,15 @@ def _next_steps(run: "Run") -> str:
     if not run.last.exists():
         return ""
     if run.stop.received:
-        return f"  go on    python -m dcgan.train resume={run.folder}"
-    report = f"  report   python -m dcgan.evaluate run={run.folder}"
-    return f"{report}\n  draw     python -m dcgan.generate run={run.folder} n=64 seed=3"
+        return f"  go on    python -m dcgan.train {pasted('resume', run.folder)}"
+    word = pasted("run", run.folder)
+    return f"  report   python -m dcgan.evaluate {word}\n  draw     python -m dcgan.generate {word} n=64 seed=3"
 
 
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     if config.resume is not None:
-        folder = Path(config.resume).expanduser()
+        folder = Path(expanded(shown(config.resume)))
         if launch.told is not None:
             raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
         typed = check(resumed(config, launch.overrides), TrainConfig)

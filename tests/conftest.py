@@ -19,6 +19,7 @@ from dcgan.shell.sweep import SweepSummary
 ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main}
 # The smallest run that still does everything.
 TINY = ["model.width=4", "data.batch_size=16", "samples.n=4", "trainer.gpus=0", "trainer.enable_progress_bar=false"]
+TINY += ["optimizer.schedule=constant"]  # may be resumed for longer
 
 
 SLOW = {"command", "mnist_root", "digits", "recipe"}  # fixtures of tests that train, score, or read a data set
@@ -40,6 +41,13 @@ class Result(NamedTuple):
 @pytest.fixture(scope="session", autouse=True)
 def _one_thread() -> None:
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_allocation() -> None:
+    """Lightning's own Trainer, which some tests make, would take one for a launch; a run has a test of its own."""
+    for name in [name for name in os.environ if name.startswith("SLURM_")]:
+        del os.environ[name]
 
 
 @pytest.fixture(scope="session")

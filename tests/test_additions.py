@@ -19,7 +19,7 @@ from dcgan.data.readers import READERS
 from dcgan.metrics.bootstrap import Estimate, mean
 from dcgan.metrics.measure import METRICS, Compared
 from dcgan.models import MODELS
-from dcgan.models.base import Generator, Pair, Shape
+from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.mlp import MLPDiscriminator
 from dcgan.training.losses import LOSSES
 from dcgan.training.penalties import PENALTIES, gradients
@@ -147,6 +147,39 @@ def test_a_model(add: Add, trains: Callable[..., Path], command: Callable[..., R
     assert refused.err.startswith("error: model.conditional=true: model=linear has no use for it, only dcgan, mlp,")
     refused = command("train", os.environ["ADDED"], *words, "model=linear", "model.generator.norm=layer")
     assert "model=linear has no use for it, only dcgan, mlp, resnet" in refused.err
+
+
+@pytest.mark.parametrize("words", [[], ["penalty=r1"], ["augment=diffaugment", "augment.consistency=1", "d_steps=2"]])
+def test_a_model_whose_discriminator_is_one_function(
+    words: list[str], add: Add, command: Callable[..., Result]
+) -> None:
+    """No ``body`` and no ``head``: nothing but what ``Discriminator`` promises."""
+    import os
+
+    class Judge(Discriminator):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weights = nn.Parameter(torch.full((28 * 28,), 0.01))
+
+        def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+            return Verdict(images.flatten(1) @ self.weights)
+
+    class Drawer(Generator):
+        def __init__(self) -> None:
+            super().__init__(latent_dim=4)
+            self.weights = nn.Parameter(torch.full((4, 28 * 28), 0.01))
+
+        def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+            return (latents @ self.weights).tanh().view(-1, 1, 28, 28)
+
+    MODELS["bare"] = Pair(lambda model, shape: Drawer(), lambda model, shape: Judge())
+    GROUPS["model"].own["bare"] = Option
+    add("model/bare", "name: bare\n")
+    usual = [word for word in TINY if not word.startswith("model.")]
+    trained = command("train", os.environ["ADDED"], *usual, "model=bare", "metrics=none", "trainer.max_steps=2", *words)
+    assert trained.code == 0, trained.err
+    assert command("generate", f"run={printed_run(trained.out)}", "n=2").code == 0
+    assert command("train", f"resume={printed_run(trained.out)}", "trainer.max_steps=3").code == 0
 
 
 def test_a_data_set(add: Add, trains: Callable[..., Path]) -> None:

@@ -127,6 +127,33 @@ def test_generate_needs_no_data_and_draws_the_same_in_every_format(
     assert {path.name for path in Path("folder").iterdir()} == {"000000.png", "000001.png", "mine.txt"}
     assert not list(workdir.rglob(".generate-*"))
 
+    before = sorted(workdir.rglob("*"))
+    for form, out, reason in [
+        ("grid", "x.jpg", "format=grid writes a PNG; let its name end in .png"),
+        ("grid", "x.npz", "format=grid writes a PNG; let its name end in .png"),
+        ("grid", "x.WebP", "format=grid writes a PNG; let its name end in .png"),
+        ("npz", "x.png", "format=npz writes an .npz; let its name end in .npz"),
+        ("npz", "x.npy", "format=npz writes an .npz; let its name end in .npz"),
+        ("png", "x.png", "format=png writes a folder of pictures; leave .png out"),
+        ("png", "x.NPZ", "format=png writes a folder of pictures; leave .NPZ out"),
+        ("grid", "a.npz/x.png", "a.npz is a file; choose another folder"),
+    ]:
+        refused = command("generate", f"run={run}", "n=2", f"format={form}", f"out={out}")
+        assert (refused.code, refused.out) == (1, "")
+        assert refused.err.splitlines()[-1].startswith(f"error: out={out}: {reason}")
+    assert sorted(workdir.rglob("*")) == before
+    for form, out, written in [
+        ("grid", "x", "x.png"),
+        ("grid", "y.PNG", "y.PNG"),
+        ("npz", "x", "x.npz"),
+        ("npz", "y.NPZ", "y.NPZ"),
+        ("png", "width-0.5", "width-0.5"),
+    ]:
+        drawn = command("generate", f"run={run}", "n=2", f"format={form}", f"out={out}")
+        assert (drawn.code, drawn.out.strip()) == (0, written)
+    assert len(np.load("x.npz")["images"]) == len(np.load("y.NPZ")["images"]) == 2
+    assert all(Path(name).read_bytes().startswith(b"\x89PNG") for name in ("x.png", "y.PNG"))
+
 
 CONDITIONAL = "model.conditional=true"
 AXES = [
@@ -297,7 +324,8 @@ assert not heavy, heavy
 
 
 def test_the_run_folder_tells_what_ran(command: Command, workdir: Path) -> None:
-    run = train(command, "trainer.max_steps=2", "metrics=none", "optimizer.lr=1e-3")
+    words = ["optimizer.lr=1e-3", *SHORT, "trainer.max_steps=2", "metrics=none"]  # a long name loses its end
+    run = Path(printed_run(command("train", *words).out))
     assert re.fullmatch(r"[A-Za-z0-9._-]{1,120}", run.name)
     assert "optimizer.lr-1e-3" in run.name
     config = yaml.safe_load((run / "config.yaml").read_text())
@@ -346,7 +374,7 @@ def test_a_home_folder_is_understood_in_every_path(
     monkeypatch.setenv("DCGAN_DATA", "")  # as if unset
     run = train(command, "data.root=~/data", "hydra.run.dir=~/run", "trainer.max_steps=2", "metrics=none")
     assert run == workdir / "home" / "run"
-    assert command("train", "resume=~/run", "trainer.max_steps=3").code == 0
+    assert command("train", "resume=~/run", "trainer.max_steps=3", "data.root=~/data").code == 0
     drawn = command("generate", "run=~/run", "n=4", "out=~/four.npz", "format=npz")
     assert drawn.out.strip() == str(workdir / "home" / "four.npz")
     scored = command("evaluate", "samples=~/four.npz", "out=~/scores", "data.root=~/data", "num_samples=10")
@@ -561,7 +589,7 @@ def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir
     run = train(command, "trainer.max_steps=2", "metrics=none")
     before = state(run)
     for word, line in [
-        ("optimizer.lr=0.1", f"optimizer.lr=0.1: the run {run} has 0.0002; leave it, or start a new run"),
+        ("optimizer.lr=0.1", f"optimizer.lr=0.1: the run {run} has 0.002; leave it, or start a new run"),
         ("model=mlp", f"model.name=mlp: the run {run} has dcgan; leave it, or start a new run"),
         ("trainer.max_steps=2", f"resume={run}: it stands at step 2 of trainer.max_steps=2; type a larger one"),
         ("trainer.precision=16-mixed", "trainer.precision=16-mixed: the run"),
@@ -578,6 +606,7 @@ def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir
 def spawn(*words: str, entry: str = "train") -> subprocess.Popen[str]:
     command = [sys.executable, "-m", f"dcgan.{entry}", *words]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the suite may run under nohup, and the child would inherit that
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
@@ -590,7 +619,7 @@ def wait_for(pattern: str, process: subprocess.Popen[str]) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, code: int, command: Command, workdir: Path
 ) -> None:
@@ -599,7 +628,10 @@ def test_a_signal_saves_and_says_how_to_go_on(
     wait_for("outputs/*/samples/step_000000.png", process)
     time.sleep(1)
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    try:
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == code, err
     assert f"{number.name}: finishing the step and saving" in err
     run = Path(printed_run(out))
@@ -632,7 +664,7 @@ def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path
 
 def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
     words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
-    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=8")
+    process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=16")
     try:
         wait_for("outputs/*/checkpoints/last.ckpt", process)
         process.send_signal(signal.SIGTERM)
@@ -646,7 +678,7 @@ def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
 
 def test_two_processes_make_one_run(workdir: Path) -> None:
     words = [*SCORED, "trainer.max_steps=5", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.gpus=auto"]
-    process = spawn(*SHORT, *words, "data.batch_size=8")
+    process = spawn(*SHORT, *words, "data.batch_size=16")
     try:
         out, err = process.communicate(timeout=120)
     finally:
@@ -671,7 +703,7 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     process = spawn(
         *SHORT,
         *words,
-        "data.batch_size=8",
+        "data.batch_size=16",
         "name=two",
         "trainer.accelerator=cpu",
         "trainer.devices=2",

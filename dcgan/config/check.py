@@ -20,6 +20,7 @@ from dcgan.config.rules import Rule, shown
 from dcgan.config.schema import CONF, Config, TrainConfig, is_group, known_keys
 
 Values = dict[str, Any]
+NOT_GLOBAL = "its file must begin with the line `# @package _global_`"
 NETWORKS = ("generator", "discriminator")
 
 
@@ -36,7 +37,7 @@ def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | No
     keys_typed = set(_keys_in(typed or ()))
     try:
         values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
-        _refuse_unknown_keys(values, schema)
+        _refuse_unknown_keys(values, schema, typed or ())
         typed_config = OmegaConf.structured(schema)
         for key in [key for key in values if is_group(schema, key) and isinstance(values[key], Mapping)]:
             if "name" not in values[key]:
@@ -149,10 +150,13 @@ def unknown_key(key: str, schema: type) -> str:
     return f"{key}: no such key{hint}"
 
 
-def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type) -> None:
+def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, typed: Sequence[str]) -> None:
     known = known_keys(schema)
     groups = {key.rpartition(".")[0] for key in known}
     for key, value in _nodes(values, groups):
+        if key == "experiment":  # where Hydra puts a file that does not say otherwise
+            word = next((word for word in typed if word.lstrip("+").startswith("experiment=")), "experiment")
+            raise ValueError(f"{word}: {NOT_GLOBAL}")
         if key not in known:
             raise ValueError(unknown_key(key, schema))
         if key in groups and not isinstance(value, Mapping):

@@ -143,11 +143,6 @@ IMPOSSIBLE = (
         "without max_epochs or max_time the run would never end; give one of them",
     ),
     Clash(
-        "optimizer.schedule",
-        lambda keys: _is_endless(keys) and keys["optimizer.schedule"] != "constant",
-        "needs to know where the run ends; give trainer.max_steps",
-    ),
-    Clash(
         "optimizer.warmup",
         lambda keys: 0 <= keys["trainer.max_steps"] <= keys["optimizer.warmup"],
         "must be below trainer.max_steps",

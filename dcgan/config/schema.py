@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
@@ -131,7 +132,7 @@ class TrainConfig:
 @dataclass
 class EvaluateData:
     name: str | None
-    root: Annotated[str | None, PATH]
+    root: Annotated[str, PATH]
 
 
 @dataclass
@@ -176,15 +177,25 @@ SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig, "g
 
 def known_keys(schema: type) -> list[str]:
     """The dotted names of all keys of a command, of every option of its groups, without repetition."""
-    return list(dict.fromkeys(_keys(schema, "")))
+    return list(dict.fromkeys(key for key, _ in _keys(schema, "")))
 
 
-def _keys(kind: type, prefix: str) -> Iterator[str]:
-    hints = get_type_hints(kind)
+def path_keys(schema: type) -> list[str]:
+    """Those of them that name a file or a folder."""
+    return list(dict.fromkeys(key for key, hint in _keys(schema, "") if PATH in get_args(hint)))
+
+
+def _keys(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:
+    hints, with_rules = _hints(kind), _hints(kind, with_rules=True)
     for key in (one.name for one in fields(kind)):
-        yield prefix + key
+        yield prefix + key, with_rules[key]
         for inner in _within(kind, key, hints[key], prefix):
             yield from _keys(inner, f"{prefix}{key}.")
+
+
+@cache
+def _hints(kind: type, *, with_rules: bool = False) -> dict[str, Any]:
+    return get_type_hints(kind, include_extras=with_rules)
 
 
 def _within(kind: type, key: str, hint: Any, prefix: str) -> list[type]:

@@ -1,120 +1,191 @@
 """Images from other tools: a folder of pictures, an ``.npy`` or an ``.npz``. Nothing is ever unpickled."""
 
-import warnings
 import zipfile
 import zlib
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
-TO_UINT8 = "((x + 1) * 127.5).round().clip(0, 255).astype('uint8') turns [-1, 1] into it"
-
+from dcgan.data.images import with_channels
+from dcgan.data.labels import Given, labels_of
+from dcgan.data.pictures import SUFFIXES, read_folder
+from dcgan.shell.contents import ARRAYS, what_is
 
 UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+LEVELS_OF_LOSS = 2  # between the channels of what was grey before it was saved as JPEG
+
+# What other tools hand out, the narrowest range first: its ends, and what turns it into bytes.
+RANGES = (
+    (0, 1, "(x * 255)"),
+    (-0.5, 0.5, "((x + 0.5) * 255)"),
+    (-1, 1, "((x + 1) * 127.5)"),
+    (-0.4242, 2.8215, "((x * 0.3081 + 0.1307) * 255)"),  # less MNIST's mean, by its standard deviation
+    (0, 255, "x"),
+    (0, 65535, "(x / 257)"),
+)
 
 
-def read_samples(path: Path, *, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor | None]:
-    """Read uint8 images of the shape (C, H, W), and their labels where an ``.npz`` has an array ``labels``.
+class Found(NamedTuple):
+    """What a file or folder holds."""
+
+    images: Tensor  # uint8 (N, C, S, S), of 1 or 3 channels
+    labels: Tensor | None  # int64 (N,)
+    why_unlabelled: str  # where there are none: what is wrong with those in the file, if it has any
+    notes: list[str]  # what to know before the numbers are believed; each follows "samples=<path>: "
+    converted: list[str]  # what was done to the pixels
+
+
+def read_samples(path: Path, *, channels: int) -> Found:
+    """Read samples for a data set of so many channels, and labels where an ``.npz`` has an array ``labels``.
+
+    A square of any size that ``data.resolution`` may be is taken; for a grey data set colour is too, as runs with
+    ``data.channels=3`` draw it, and comes back as one channel where all three say the same.
 
     Raises:
         ValueError, OSError: one line on what is wrong with them.
     """
     if not path.exists():
-        raise FileNotFoundError(f"samples={path}: no such file or folder")
+        kind = what_is(path)
+        raise FileNotFoundError(f"samples={path}: {f'is {kind}' if kind else 'no such file or folder'}")
+    given: Given = None
+    notes: list[str] = []
     if path.is_dir():
-        array, labels = _from_folder(path, channels=shape[0]), None
-    elif path.suffix in (".npy", ".npz"):
-        array, labels = _from_numpy(path)
+        array, notes = read_folder(path)
     else:
-        raise ValueError(f"samples={path}: neither a folder of images nor .npz nor .npy")
-    images = torch.from_numpy(_checked(array, shape, path))
-    if labels is None:
-        return images, None
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu" or (len(labels) and labels.min() < 0):
-        raise ValueError(f"samples={path}: labels must be {len(images)} whole numbers, 0 or more")
-    return images, torch.from_numpy(labels.astype(np.int64))
+        array, given = _from_numpy(path)
+    images = torch.from_numpy(_as_bytes(array, channels, path))
+    converted = []
+    if channels == 1 and images.shape[1] == 3 and (images.amax(1) - images.amin(1)).max() <= LEVELS_OF_LOSS:
+        images = with_channels(images, channels=1)
+        converted.append("grey in three channels to one")
+    try:
+        labels, why = labels_of(given, num_images=len(images))
+    except ValueError as error:
+        raise ValueError(f"samples={path}: {error}") from error
+    if given is not None and labels is None:
+        notes.append(f"its labels are not used: {why}")
+    return Found(images, labels, why, [*notes, *_doubts(images)], converted)
 
 
-def _checked(array: np.ndarray, shape: tuple[int, int, int], path: Path) -> np.ndarray:
-    """The array as (N, C, H, W), if it is what it should be."""
-    channels, height, width = shape
+def _as_bytes(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    """The array as (N, C, S, S), if it is what it should be."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"samples={path}: holds NaN or infinite values; must be uint8, 0 to 255")
     if array.dtype != np.uint8:
-        raise ValueError(f"samples={path}: is {array.dtype}; must be uint8, 0 to 255: {TO_UINT8}")
-    forms: dict[tuple[int, ...], np.ndarray] = {(channels, height, width): array}
-    if channels == 1:
-        forms[height, width] = array[:, None] if array.ndim == 3 else array
-    if array.ndim == 4:
-        forms[height, width, channels] = array.transpose(0, 3, 1, 2)
-    if array.ndim < 3 or array.shape[1:] not in forms:
-        grey = f"N x {height} x {width} or N x 1 x {height} x {width} (Stacked-MNIST: data.name=stacked_mnist)"
-        wanted = grey if channels == 1 else f"N x {' x '.join(map(str, shape))}"
-        raise ValueError(f"samples={path}: has the shape {' x '.join(map(str, array.shape))}; must be {wanted}")
-    if len(array) == 0:
+        raise ValueError(f"samples={path}: is {array.dtype}; must be uint8, 0 to 255{_advice(array)}")
+    images = _channels_first(array)
+    if images is None or images.shape[1] not in (channels, 3) or images.shape[3] % 4 or not images.shape[3]:
+        grey = "N x 28 x 28 or N x 1 x 28 x 28 (of three channels too; Stacked-MNIST: data.name=stacked_mnist)"
+        wanted = grey if channels == 1 else f"N x {channels} x 28 x 28 or N x 28 x 28 x {channels}"
+        raise ValueError(
+            f"samples={path}: has the shape {' x '.join(map(str, array.shape))}; must be {wanted}, "
+            "or another square of a multiple of 4 pixels"
+        )
+    if len(images) == 0:
         raise ValueError(f"samples={path}: holds no images")
-    if array.max() <= 1:
-        raise ValueError(f"samples={path}: its largest value is {array.max()}; must go from 0 to 255: {TO_UINT8}")
-    return np.ascontiguousarray(forms[array.shape[1:]])
+    if images.max() <= 1:
+        fix = "x * 255 turns 0 and 1 into it" if images.max() else "all of it is black"
+        raise ValueError(f"samples={path}: its largest value is {images.max()}; must go from 0 to 255: {fix}")
+    return np.ascontiguousarray(images)
 
 
-def _from_numpy(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _channels_first(array: np.ndarray) -> np.ndarray | None:
+    """(N, C, S, S) of any usual layout; None: it is none."""
+    images = array[:, None] if array.ndim == 3 else array
+    if images.ndim == 4 and images.shape[1] not in (1, 3) and images.shape[3] in (1, 3):
+        images = images.transpose(0, 3, 1, 2)
+    return images if images.ndim == 4 and images.shape[2] == images.shape[3] else None
+
+
+def _advice(array: np.ndarray) -> str:
+    """How to turn an array of another type into bytes, by its type and its least and largest value."""
+    if array.dtype.kind == "b":
+        return ": x.astype('uint8') * 255 turns false and true into it"
+    if array.dtype.kind not in "iuf" or not array.size:
+        return ""
+    least, largest = float(array.min()), float(array.max())
+    seen = f"its values go from {least:.4g} to {largest:.4g}"
+    for low, high, formula in RANGES:
+        if _fills(least, largest, low=low, high=high):
+            exact = formula == "x" and array.dtype.kind != "f"
+            turned = "x" if exact else f"{formula}.round().clip(0, 255)"
+            return f": {turned}.astype('uint8') turns [{low}, {high}] into it ({seen})"
+    return f": {seen}, no range that we know; scale them so that 0 is black and 255 is white"
+
+
+def _fills(least: float, largest: float, *, low: float, high: float) -> bool:
+    """Whether values are from a range: inside it but for rounding, and not in a small part of it alone."""
+    span = high - low
+    if not (low - span / 50 <= least and largest <= high + span / 50):
+        return False
+    return largest > high - span / 2 if low == 0 else least < low + span / 10 and largest > high - span / 4
+
+
+def _doubts(images: Tensor) -> list[str]:
+    """What makes the pixels look wrong, for white on black."""
+    some = images[:: max(1, len(images) // 1000)].flatten(1)
+    darkest, brightest = int(some.amin(1).median()), int(images.max())
+    doubts = []
+    if darkest > 32:
+        doubts.append(
+            f"holds no black: the darkest pixel of most images is {darkest} of 255; were values in [0, 1] turned into "
+            "bytes as if they were in [-1, 1]?"
+        )
+    elif some.float().mean() > 128:
+        doubts.append("looks inverted: mostly bright, where the data set is white on black; 255 - x turns it over")
+    if brightest < 128:
+        doubts.append(f"holds no white: its largest value is {brightest} of 255")
+    return doubts
+
+
+def _from_numpy(path: Path) -> tuple[np.ndarray, Given]:
+    """The images and the labels of an ``.npy`` or ``.npz``, known by what is in it, not by its name."""
+    with path.open("rb") as file:
+        if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
+            raise ValueError(f"samples={path}: {_no_numpy(path)}")
     try:
         with path.open("rb") as file:  # which NumPy does not close where it fails
-            if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
-                raise ValueError("not a NumPy file")
-            file.seek(0)
             content = np.load(file, allow_pickle=False)
-            if isinstance(content, np.ndarray):
-                return content, None
-            names = set(content.files) - {"labels"}
-            name = "images" if "images" in names else names.pop() if len(names) == 1 else None
-            if name is None:
-                raise ValueError(f"it holds {', '.join(sorted(content.files)) or 'nothing'}; name the array images")
-            array, labels = content[name], content["labels"] if "labels" in content.files else None
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"{name} in it is no array")
-            return array, labels
+            return (content, None) if isinstance(content, np.ndarray) else _from_archive(content, path)
+    except zipfile.BadZipFile as error:
+        raise ValueError(f"samples={path}: cannot be read: it is {what_is(path)}") from error
     except UNREADABLE as error:
-        reason = "it holds pickled objects, which could execute code" if "pickle" in str(error) else error
-        raise ValueError(f"samples={path}: cannot be read: {reason}") from error
+        raise ValueError(f"samples={path}: cannot be read: {_reason(error)}") from error
 
 
-def _from_folder(folder: Path, *, channels: int) -> np.ndarray:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.name[0] != ".")
-    if not paths:
-        raise ValueError(f"samples={folder}: holds no images ({', '.join(sorted(SUFFIXES))})")
-    first = _read_image(paths[0], channels)
-    array = np.empty((len(paths), *first.shape), dtype=np.uint8)
-    for index, path in enumerate(paths):
-        image = _read_image(path, channels)
-        if image.shape != first.shape:
-            sizes = " and ".join(
-                f"{one.shape[1]}x{one.shape[0]} ({name.name})" for one, name in ((first, paths[0]), (image, path))
-            )
-            raise ValueError(f"samples={folder}: images of different sizes: {sizes}")
-        array[index] = image
-    return array
+def _no_numpy(path: Path) -> str:
+    kind = what_is(path)
+    if path.suffix.lower() in SUFFIXES:
+        return "one image; put images into a folder and name that"
+    named = path.suffix.lower() in (".npy", ".npz")
+    what = "cannot be read: not a NumPy file" if named else "neither a folder of images nor .npz nor .npy"
+    return f"{what}; it is {kind}" if kind else what
 
 
-def _read_image(path: Path, channels: int) -> np.ndarray:
-    """(H, W) for one channel, (H, W, 3) for three."""
+def _from_archive(content: "np.lib.npyio.NpzFile", path: Path) -> tuple[np.ndarray, Given]:
+    kind, names = what_is(path), set(content.files) - {"labels"}
+    name = "images" if "images" in names else names.pop() if len(names) == 1 else None
+    if name is None:
+        there = f"holds {', '.join(sorted(content.files)) or 'nothing'}; name the array images"
+        raise ValueError(f"it {there if kind == ARRAYS else f'is {kind}, not an .npz of arrays'}")
+    array = content[name]
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{name} in it is no array; it is {kind}")
+    return array, _labels_in(content)
+
+
+def _labels_in(content: "np.lib.npyio.NpzFile") -> Given:
+    """Those that are there; in words what is wrong, where they cannot be read: they may not be needed."""
+    if "labels" not in content.files:
+        return None
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("error")
-            if image.mode not in ("1", "L", "P", "RGB", "RGBA", "LA"):
-                raise ValueError(f"its mode is {image.mode}; save it with 8 bits")
-            if "A" in image.mode and np.asarray(image.getchannel("A")).min() < 255:
-                raise ValueError("it is transparent in part; save it on a plain background")
-            pixels = np.asarray(image.convert("RGB"))
-    except (OSError, UnidentifiedImageError, ValueError, SyntaxError, Image.DecompressionBombError, Warning) as error:
-        raise ValueError(f"samples={path}: cannot be read as an image ({' '.join(str(error).split())})") from error
-    if channels == 3:
-        return pixels
-    if (pixels != pixels[:, :, :1]).any():
-        raise ValueError(f"samples={path}: is a colour image; the data set is grey")
-    return pixels[:, :, 0]
+        return content["labels"]
+    except UNREADABLE as error:
+        return _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    return "it holds pickled objects, which could execute code" if "pickle" in str(error) else str(error)

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from dcgan.shell.contents import what_is
+
 UNSIGNED_BYTE = 0x08
 
 
@@ -16,9 +18,10 @@ def read_idx(path: Path) -> Tensor:
     Raises:
         ValueError: the file is not IDX, holds another type, or is shorter or longer than its header says.
     """
-    content = path.read_bytes()
+    content = path.read_bytes() if path.is_file() else b""
     if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes")
+        kind = what_is(path)
+        raise ValueError(f"{path} is not an IDX file of unsigned bytes{f'; it is {kind}' if kind else ''}")
     num_dims = content[3]
     start = 4 + 4 * num_dims
     if len(content) < start:

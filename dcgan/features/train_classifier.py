@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from dcgan.data.readers import read
 from dcgan.features.classifier import Classifier, accuracy, training
 from dcgan.features.residual import ResidualClassifier, residual_training
+from dcgan.shell.streams import forgiving
 
 KINDS: dict[str, tuple[type[nn.Module], Callable[..., Iterator[float]]]] = {
     "plain": (Classifier, training),
@@ -58,7 +59,8 @@ def train_classifier(*, kind: str, data: str, root: Path, out: Path, seed: int, 
             file.write(json.dumps(line) + "\n")
         print(line, flush=True)
         started = time.process_time()
-    save_file({name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}, out)
+    weights = {name: tensor.contiguous() for name, tensor in classifier.state_dict().items()}
+    out.write_bytes(save(weights))  # save_file's are for their owner alone
     return right
 
 
@@ -77,14 +79,15 @@ def main() -> None:
     for path in (arguments.out, arguments.out.with_suffix(".jsonl")):
         if path.exists():
             parser.error(f"{path} exists: a shipped extractor never changes; write elsewhere")
-    train_classifier(
-        kind=arguments.kind,
-        data=arguments.data,
-        root=arguments.root,
-        out=arguments.out,
-        seed=arguments.seed,
-        epochs=arguments.epochs or EPOCHS[arguments.kind],
-    )
+    with forgiving():
+        train_classifier(
+            kind=arguments.kind,
+            data=arguments.data,
+            root=arguments.root,
+            out=arguments.out,
+            seed=arguments.seed,
+            epochs=arguments.epochs or EPOCHS[arguments.kind],
+        )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from dcgan.data.readers import read
 from dcgan.features.spaces import CLASSIFIERS, load_feature_space
 from dcgan.metrics.measure import halves, measure, values
 from dcgan.metrics.reference import NUM_FEATURES, compute_reference, images_sha256, subset, write_shipped
+from dcgan.shell.streams import forgiving
 
 
 def build_reference(name: str, *, root: Path, out: Path | None = None) -> Path:
@@ -47,7 +48,8 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=os.environ.get("DCGAN_DATA") or "data", help="of the data sets")
     parser.add_argument("--out", type=Path, help="default: beside the weights in the package")
     arguments = parser.parse_args()
-    print(build_reference(arguments.space, root=arguments.root, out=arguments.out))
+    with forgiving():
+        print(build_reference(arguments.space, root=arguments.root, out=arguments.out))
 
 
 if __name__ == "__main__":

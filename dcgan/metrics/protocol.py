@@ -1,9 +1,10 @@
 """A metric's name is its protocol: ``<metric>_<space>_<split>_<N>``. Only equal protocols are ranked."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from dcgan.shell.writing import append_json
 
 # What two values must share to be compared.
 SAME = ("metric", "data", "resolution", "channels", "extractor_sha256", "num_real")
@@ -30,5 +31,4 @@ def rank(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON line."""
-    with path.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    append_json(path, record)

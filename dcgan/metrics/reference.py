@@ -3,11 +3,9 @@
 import functools
 import hashlib
 import json
-import os
 import sys
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +13,14 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from dcgan.features.spaces import FeatureSpace
 from dcgan.metrics.classes import histogram
 from dcgan.metrics.frechet import Moments
 from dcgan.metrics.manifold import Balls
+from dcgan.shell.writing import replacing, to_json
 
 NUM_FEATURES = 10_000  # real images that samples are compared with one by one
 
@@ -61,9 +60,9 @@ def reference_of(
                 return replace(kept, features=_some_features(space, images, device))
             return kept
     path = cache / f"reference_{space.sha256[:16]}_{sha256[:16]}.safetensors" if cache else None
-    if path and path.is_file():
-        with suppress(SafetensorError):  # a damaged file is written again
-            return _from_tensors(load_file(path))
+    kept_before = _kept(path, space, len(images)) if path else None
+    if kept_before:
+        return kept_before
     if len(images) > NUM_FEATURES:
         print(f"note: computing the {space.name} features of {len(images):,} real images, once", file=sys.stderr)
     computed = compute_reference(space, images, device=device)
@@ -137,11 +136,24 @@ def _tensors(kept: Reference) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if tensor is not None}
 
 
+def _kept(path: Path, space: FeatureSpace, num_images: int) -> Reference | None:
+    """What was kept; None: nothing, or what is damaged, of another format, or not ours to read. It is computed then."""
+    try:
+        kept = _from_tensors(load(path.read_bytes()))
+    except (OSError, SafetensorError, KeyError):
+        return None
+    total, outer, count = kept.moments
+    shapes = [total.shape * 2, (min(num_images, NUM_FEATURES), *total.shape)]
+    found = [outer.shape, kept.features.shape if kept.features is not None else None]
+    has_classes = kept.class_counts is not None
+    fits = found == shapes and torch.equal(count, torch.tensor(num_images)) and has_classes == (space.head is not None)
+    return kept if fits else None
+
+
 def _write(computed: Reference, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}")
-    save_file(_tensors(computed), temporary)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(_tensors(computed)))  # save_file's are for their owner alone
 
 
 # --- the file beside a shipped extractor's weights
@@ -152,7 +164,7 @@ def write_shipped(path: Path, *, header: Mapping[str, Any], splits: Mapping[str,
     arrays = {
         f"{split}_{name}": tensor.numpy() for split, kept in splits.items() for name, tensor in _tensors(kept).items()
     }
-    np.savez_compressed(path, header=np.array(json.dumps(header)), **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(path, header=np.array(to_json(header)), **arrays)  # type: ignore[arg-type]
 
 
 def _header(space: FeatureSpace) -> dict[str, Any]:

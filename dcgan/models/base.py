@@ -12,6 +12,7 @@ from dcgan.config.catalogue import CATALOGUE
 from dcgan.config.schema import TrainConfig
 from dcgan.data.images import to_uint8
 from dcgan.data.latents import sample_latents
+from dcgan.models.precision import full_float32
 
 SAMPLING_BATCH = 100  # always this many at once, padded: a float32 matrix product rounds differently at other sizes
 
@@ -54,7 +55,7 @@ class Generator(nn.Module):
         padding = -n % SAMPLING_BATCH
         batches = F.pad(latents, (0, 0, 0, padding)).to(device).split(SAMPLING_BATCH)
         labelled = F.pad(labels, (0, padding)).to(device).split(SAMPLING_BATCH) if labels is not None else None
-        with torch.autocast(device.type, enabled=False), _evaluating(self):
+        with full_float32(device.type), _evaluating(self):
             images = [to_uint8(self(batch, labelled[i] if labelled else None)).cpu() for i, batch in enumerate(batches)]
         return torch.cat(images)[:n]
 

@@ -3,7 +3,6 @@
 import base64
 import html
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from torch import Tensor
 from dcgan.data.images import encode_png, tile
 from dcgan.metrics.reference import NUM_FEATURES, subset
 from dcgan.reports.table import halves_title
+from dcgan.shell.writing import replacing
 
 if TYPE_CHECKING:
     from dcgan.reports.scoring import Score
@@ -50,9 +50,8 @@ def write_page(score: "Score", table: str, path: Path) -> None:
         f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
         f"<h1>{title}</h1><pre>{html.escape(table)}</pre>{''.join(figures)}</html>\n"
     )
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(content)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(content, encoding="utf-8")
 
 
 def _strays(score: "Score") -> str:

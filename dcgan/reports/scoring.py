@@ -1,5 +1,6 @@
 """What ``dcgan.evaluate`` does: get samples, compare them with real images in each space, look for copies."""
 
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from dcgan.config.catalogue import CATALOGUE, data_sets_of, misfit
 from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
 from dcgan.data.files import read_samples
-from dcgan.data.images import fit, with_channels
-from dcgan.data.latents import random_stream
+from dcgan.data.images import PADDED, fit, with_channels
+from dcgan.data.latents import random_seed
 from dcgan.data.module import ImageData
 from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
@@ -38,6 +39,7 @@ from dcgan.runs.load import load
 from dcgan.training.build import build_data
 
 LEAST_FOR_CAS = 200
+SEEN_AT = 28  # pixels, the resolution of the classifiers
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,15 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         ValueError, OSError: one line on what is wrong.
     """
     generator, trained, checkpoint, step = load(run, checkpoint=config.checkpoint, device=config.device)
-    if config.data.root is not None:
-        trained.data.root = config.data.root
+    trained.data.root = config.data.root  # a stranger's checkpoint chooses no path on this machine
     metrics = config.metrics or trained.metrics
-    name, weights = metrics.name, getattr(metrics, "weights", None)
+    name, weights = metrics.name, getattr(config.metrics, "weights", None)
+    theirs = getattr(trained.metrics, "weights", None)
+    if config.metrics is None and theirs is not None:
+        raise ValueError(
+            f"metrics.weights: the run had {theirs}; a run folder chooses no path here: "
+            f"type metrics={name} metrics.weights=<file>, or metrics={name} for the published ones"
+        )
     if name == "none":
         name, weights = CATALOGUE[trained.data.name].space, None
     _check_fit(name, trained.data.name)
@@ -106,7 +113,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
 
 
 def _seed(seed: int, *, split: str) -> int:
-    return seed if split == "train" else random_stream(seed, "evaluation").initial_seed() % 2**32
+    return seed if split == "train" else random_seed(seed, "evaluation") % 2**32
 
 
 def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
@@ -115,30 +122,37 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
     Raises:
         ValueError, OSError: one line on what is wrong.
     """
-    metrics, data = _space_and_data(config)
-    images, labels = read_samples(path, shape=(data.channels, data.resolution, data.resolution))
-    wanted = config.num_samples or CATALOGUE[data.name].num_samples
+    metrics, name = _space_and_data(config)
+    found = read_samples(path, channels=CATALOGUE[name].channels)
+    images, labels = found.images, found.labels
+    wanted = config.num_samples or CATALOGUE[name].num_samples
     if len(images) < wanted:
         raise ValueError(
             f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
             f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
         )
     if config.cas:
-        _check_cas(path, labels, data=data.name, num_samples=wanted)
+        _check_cas(path, labels, data=name, num_samples=wanted, why=found.why_unlabelled)
     chosen = subset(len(images), wanted)  # a file may be in the order of its classes
     num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
+    space = load_feature_space(metrics, weights=getattr(config.metrics, "weights", None))
+    data = _data_like(images, name=name, root=Path(config.data.root))
+    converted = _conversions(images, metrics=metrics, data=name)
+    for note in [*found.notes, *converted.values()]:
+        print(f"note: samples={path}: {note}", file=sys.stderr)
+    origin = {"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images}
     return Samples(
         images=images,
         labels=labels,
         data=data,
-        space=load_feature_space(metrics, weights=getattr(config.metrics, "weights", None)),
+        space=space,
         seed=config.seed,
-        origin={"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images},
+        origin=origin | {"converted": [*found.converted, *converted]},
         device=resolve_device(config.device),
     )
 
 
-def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
+def _space_and_data(config: EvaluateConfig) -> tuple[str, str]:
     """What to compare samples of unknown origin with: either of ``metrics`` and ``data.name`` tells the other."""
     metrics = config.metrics.name if config.metrics else None
     if metrics == "inception" and config.data.name is None:
@@ -147,16 +161,31 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, ImageData]:
     record = lookup(CATALOGUE, name, key="data.name")
     metrics = metrics or record.space
     _check_fit(metrics, name)
-    data = ImageData(
-        name=name,
-        root=Path(config.data.root or "data"),
-        batch_size=1,
-        resolution=28,
-        channels=record.channels,
-        d_steps=1,
-        seed=0,
-    )
-    return metrics, data
+    return metrics, name
+
+
+def _data_like(images: Tensor, *, name: str, root: Path) -> ImageData:
+    """The real images in the form of these, as a run that draws such was trained on them."""
+    channels, resolution = images.shape[1:3]
+    return ImageData(name=name, root=root, batch_size=1, resolution=resolution, channels=channels, d_steps=1, seed=0)
+
+
+def _conversions(images: Tensor, *, metrics: str, data: str) -> dict[str, str]:
+    """What the feature space will do to the pixels, a run's being treated alike: for the record, and as notes."""
+    if metrics == "inception":  # which resizes whatever it is given, and takes colour
+        return {}
+    found, size = {}, images.shape[-1]
+    if size != SEEN_AT:
+        how, rest = "brought", "so are the real images"
+        if 0 < size - SEEN_AT <= PADDED:
+            how, rest = "cropped", f"if digits were enlarged to {size}, not padded, resize them to {SEEN_AT} first"
+        word = f"{size} x {size} {how} to {SEEN_AT} x {SEEN_AT}"
+        found[word] = f"{word}, as a run's with data.resolution={size}; {rest}"
+    if images.shape[1] > CATALOGUE[data].channels:
+        spread = int((images.amax(1) - images.amin(1)).max())
+        word = "colour averaged to grey"
+        found[word] = f"{word}, as a run's with data.channels=3; channels differ by up to {spread} of 255"
+    return found
 
 
 def _check_fit(metrics: str, data: str) -> None:
@@ -165,11 +194,12 @@ def _check_fit(metrics: str, data: str) -> None:
         raise ValueError(f"metrics={metrics}: {wrong}")
 
 
-def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int) -> None:
+def _check_cas(path: Path, labels: Tensor | None, *, data: str, num_samples: int, why: str = "") -> None:
     if CATALOGUE[data].num_classes != 10:
         raise ValueError(f"cas=true: is for data sets of ten classes, not {data}; leave it false")
     if labels is None:
-        raise ValueError(f"samples={path}: cas=true needs their labels, as an array named labels in an .npz")
+        wanted = "cas=true needs their labels, as whole numbers in an array named labels in an .npz"
+        raise ValueError(f"samples={path}: {wanted}{f'; {why}' if why else ''}")
     if int(labels.max()) > 9:
         raise ValueError(f"samples={path}: holds the label {int(labels.max())}; cas=true knows 0 to 9")
     if num_samples < LEAST_FOR_CAS:
@@ -263,7 +293,8 @@ def _shipped_scores(space: FeatureSpace, samples: Samples, *, split: str) -> Map
 
 
 def _as_shipped(data: ImageData) -> bool:
-    return (data.resolution, data.channels) == (28, 1)
+    """Whether its images, padded and repeated to more channels at most, are in grey at 28 x 28 the shipped ones."""
+    return 0 <= data.resolution - SEEN_AT <= PADDED
 
 
 def _find_copies(samples: Samples) -> tuple[Copies, Neighbours]:

@@ -1,6 +1,5 @@
 """What a run keeps of its weights, and how it is written."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,11 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.fabric.plugins.io import TorchCheckpointIO
 
 from dcgan import __version__
+from dcgan.data.plain import load_plain
 from dcgan.runs.evaluation import Evaluation
+from dcgan.runs.finite import not_finite, tensors_of
 from dcgan.runs.load import SUFFIX, save_generator
+from dcgan.shell.writing import replacing
 from dcgan.training.gan import GAN
 
 
@@ -24,15 +26,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Save ``checkpoint`` to ``path``."""
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}")
-        try:
-            with temporary.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            torch.save(checkpoint, file)
 
 
 class Checkpoints(Callback):
@@ -70,9 +65,9 @@ class Checkpoints(Callback):
     def _save(self, trainer: Trainer, name: str) -> None:
         """A checkpoint to go on from, and beside it the generator to draw with."""
         path = self.folder / f"{name}.ckpt"
+        generator = _gan(trainer).ema.fitted()
         trainer.save_checkpoint(path, weights_only=False)  # said, or Lightning says so at every save
         if trainer.is_global_zero:
-            generator = _gan(trainer).ema.generator
             save_generator(generator, self.folder / f"{name}{SUFFIX}", config=self.config, step=trainer.global_step)
 
     def _save_best(self, trainer: Trainer) -> bool:
@@ -91,14 +86,15 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint of tensors and plain containers, onto the CPU; nothing in it is executed.
 
     Raises:
-        ValueError: the file is no checkpoint of this package, or is damaged.
+        ValueError: the file is no checkpoint of this package, is damaged, or holds what is not finite.
     """
     try:
-        checkpoint = torch.load(path, weights_only=True, map_location="cpu")
-    except OSError:
-        raise
-    except Exception as error:
-        raise ValueError(f"{path} is not a readable checkpoint ({' '.join(str(error).split())[:200]})") from error
+        checkpoint = load_plain(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a readable checkpoint ({error})") from error
     if not isinstance(checkpoint, dict) or "config" not in checkpoint or "state_dict" not in checkpoint:
         raise ValueError(f"{path} is not a checkpoint of this package")
+    parts = {key: checkpoint.get(key) for key in ("state_dict", "optimizer_states")}
+    if fault := not_finite(dict(tensors_of(parts))):
+        raise ValueError(f"{path} holds values that are not finite ({fault}); take another checkpoint")
     return checkpoint

@@ -35,18 +35,26 @@ def observe(outcomes: Mapping[str, Outcome]) -> dict[str, Tensor]:
     for network, outcome in outcomes.items():
         observed[f"loss/{network}"] = outcome.loss
         observed |= {f"loss/{network}_{name}": term for name, term in outcome.terms.items()}
-    return observed
+    return observed | latest_penalty(outcomes)
+
+
+def latest_penalty(outcomes: Mapping[str, Outcome]) -> dict[str, Tensor]:
+    """The penalty by the name of its curve, if this step computed one: without the factor of a lazy one."""
+    penalty = outcomes["discriminator"].penalty
+    return {} if penalty is None else {"loss/discriminator_penalty": penalty}
 
 
 class Dashboard(Callback):
     """Outcomes, gradient norms, learning rates and images/s, every ``trainer.log_every_n_steps`` and at the last step.
 
-    Steps between are not looked at: each number costs a synchronisation.
+    Steps between are not looked at: each number costs a synchronisation. Of a penalty that is computed only every so
+    many steps, the latest is shown.
     """
 
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
         self._norms: dict[str, Tensor] = {}
+        self._penalty: dict[str, Tensor] = {}
         self._since: tuple[float, int] = (0.0, 0)
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -64,9 +72,10 @@ class Dashboard(Callback):
         self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int
     ) -> None:
         """Log a step that is shown."""
+        self._penalty |= latest_penalty(outputs)
         if not is_shown(trainer, trainer.global_step):
             return
-        observed = observe(outputs) | self._norms
+        observed = observe(outputs) | self._penalty | self._norms
         self.latest = {name: float(value) for name, value in observed.items()}
         self.latest["speed/images_per_second"] = self._speed(trainer, len(batch[0]) * trainer.world_size)
         for name, optimizer in zip(STEPPED, trainer.optimizers, strict=True):

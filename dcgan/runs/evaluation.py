@@ -12,6 +12,7 @@ from dcgan.metrics.measure import monitor, record, values
 from dcgan.metrics.protocol import append_record, protocol
 from dcgan.metrics.reference import Reference
 from dcgan.runs.dashboard import log_scalars
+from dcgan.runs.loggers import EVALUATION
 from dcgan.runs.stop import interrupted
 from dcgan.training.gan import GAN
 
@@ -63,7 +64,7 @@ class Evaluation(Callback):
         if self._evaluated != trainer.global_step and not interrupted(trainer):
             self._evaluate(trainer, pl_module)
         if self.best is not None:
-            log_scalars(trainer, {f"best/{self.name}": self.best})
+            log_scalars(trainer, {f"{EVALUATION}/best/{self.name}": self.best})
 
     def take_improved(self) -> bool:
         """Whether an evaluation since the last call was the best so far."""
@@ -76,11 +77,11 @@ class Evaluation(Callback):
         self.latest = value = found[self.name]
         if self.best is None or value < self.best:
             self.best, self.best_step, self._improved = value, trainer.global_step, True
-        log_scalars(trainer, found)
+        log_scalars(trainer, {f"{EVALUATION}/{name}": value for name, value in found.items()})
 
     def _score(self, gan: GAN) -> dict[str, float]:
         started = time.perf_counter()
-        features = self.space.extract(gan.ema.generator.sample(n=self.num_samples, seed=self.seed), device=gan.device)
+        features = self.space.extract(gan.ema.fitted().sample(n=self.num_samples, seed=self.seed), device=gan.device)
         found = monitor(features, space=self.space, real=self.real)
         line = record(
             found,

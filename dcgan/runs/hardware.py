@@ -3,6 +3,7 @@
 import ctypes
 import os
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -59,13 +60,24 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
         )
     elif trainer.gpus != "auto":
         raise ValueError(f"trainer.gpus={trainer.gpus}: leave it out where trainer.accelerator or devices are given")
-    accelerator = chosen["accelerator"] or "auto"
-    kind = "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator
+    kind = _kind(chosen["accelerator"])
     chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
-    if chosen["strategy"] is None and (trainer.num_nodes > 1 or _several(chosen["devices"], kind)):
+    if chosen["strategy"] is None and several_processes(trainer.num_nodes, chosen):
         # Plain ddp waits for gradients of the network that is not being updated.
         chosen["strategy"] = "ddp_find_unused_parameters_true"
+    if kind in ("cuda", "gpu") and trainer.benchmark is None and not trainer.deterministic:
+        chosen["benchmark"] = True  # cuDNN tries its algorithms once for each shape, and ours stay the same
     return {key: value for key, value in chosen.items() if value is not None}
+
+
+def several_processes(num_nodes: int, hardware: Mapping[str, Any]) -> bool:
+    """Whether a run on ``hardware``, as ``resolve_hardware`` says it, is one of several processes."""
+    return num_nodes > 1 or _several(hardware.get("devices"), _kind(hardware.get("accelerator")))
+
+
+def on_cpu(hardware: Mapping[str, Any]) -> bool:
+    """Whether a run on ``hardware``, as ``resolve_hardware`` says it, is one on the CPU."""
+    return _kind(hardware.get("accelerator")) == "cpu"
 
 
 def ask_for_gpus_once() -> None:
@@ -93,6 +105,12 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(M_MMAP_THRESHOLD, 2**30) and mallopt(M_TRIM_THRESHOLD, 2**31 - 1))
+
+
+def _kind(accelerator: str | None) -> str:
+    """``accelerator`` as Lightning takes it, and the CPU for what is left open where there is nothing else."""
+    accelerator = accelerator or "auto"
+    return "cpu" if accelerator == "auto" and not torch.accelerator.is_available() else accelerator
 
 
 def _several(devices: Any, kind: str) -> bool:

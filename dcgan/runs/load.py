@@ -1,7 +1,6 @@
 """From a run folder back to a generator that draws: no discriminator, no optimiser, no Lightning."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +17,11 @@ from dcgan.config.registry import lookup
 from dcgan.config.schema import TrainConfig
 from dcgan.models import MODELS
 from dcgan.models.base import Generator, Shape
+from dcgan.runs.finite import not_finite
 from dcgan.runs.hardware import resolve_device
+from dcgan.shell.contents import what_is
 from dcgan.shell.versions import of_this_version
+from dcgan.shell.writing import replacing
 
 SUFFIX = ".generator.safetensors"
 
@@ -33,7 +35,7 @@ class Loaded(NamedTuple):
     step: int
 
 
-def load_generator(run: str | Path, *, checkpoint: str = "best", device: str = "auto") -> Generator:
+def load_generator(run: str | Path, *, checkpoint: str | int = "best", device: str = "auto") -> Generator:
     """The averaged generator of a run: ``load_generator(run).sample(n=64, seed=3)`` draws uint8 images (64, C, H, W).
 
     Args:
@@ -41,9 +43,12 @@ def load_generator(run: str | Path, *, checkpoint: str = "best", device: str = "
 
     Raises:
         FileNotFoundError: no such run or checkpoint.
-        ValueError: the file is damaged, of another version, or its weights are not those of its configuration.
+        ValueError: the file is damaged or of another version; its weights are not finite, or not those of its
+            configuration.
     """
-    return load(Path(run), checkpoint=checkpoint, device=device).generator
+    if not isinstance(run, str | Path):
+        raise ValueError(f"load_generator({run!r}): takes the path of a run folder")
+    return load(Path(run), checkpoint=str(checkpoint), device=device).generator
 
 
 def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
@@ -54,8 +59,12 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
             recipe = json.loads((file.metadata() or {})["recipe"])
             values, step, version = recipe["config"], int(recipe["step"]), recipe.get("version")
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is not a readable generator ({' '.join(str(error).split())[:200]})") from error
+    except KeyError as error:
+        raise ValueError(f"{path} is not a readable generator (its header has no {error})") from error
+    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+        kind = what_is(path)
+        reason = f"it is {kind}" if kind else " ".join(str(error).split())[:200]
+        raise ValueError(f"{path} is not a readable generator ({reason})") from error
     with of_this_version(str(run), version):
         config = check(OmegaConf.create(values), TrainConfig)
     networks = lookup(MODELS, config.model.name, key="model.name")
@@ -65,6 +74,8 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
         generator.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{path}: its weights do not fit its configuration") from error
+    if fault := not_finite(weights):
+        raise ValueError(f"{path} holds weights that are not finite ({fault}); take another checkpoint")
     generator.to(resolve_device(device)).eval().requires_grad_(False)
     return Loaded(generator, config, path.name.removesuffix(SUFFIX), step)
 
@@ -76,15 +87,8 @@ def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], 
     """
     recipe = json.dumps({"version": __version__, "step": step, "config": config})
     weights = {name: _plain(value) for name, value in generator.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(save(weights, metadata={"recipe": recipe}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(weights, metadata={"recipe": recipe}))
 
 
 def _plain(value: Tensor) -> Tensor:

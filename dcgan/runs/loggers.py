@@ -1,14 +1,17 @@
 """Where a run's scalars and pictures go."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning import Trainer
+from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
+
+from dcgan.config.rules import shown
 
 
 def build_loggers(name: str, folder: Path) -> list[Logger]:
@@ -20,24 +23,54 @@ def build_loggers(name: str, folder: Path) -> list[Logger]:
     return []
 
 
-# What runs are compared by; how they are shown, kept and measured is not.
-COMPARED = re.compile(
-    r"(seed|d_steps|fast|(ema|model|loss|optimizer|data)\..*|trainer\.(max_steps|precision))(?<!data\.root)"
+# All other keys are what runs are compared by, those of a new option too. These say where things are, what is shown and
+# kept, on which machine, or are arguments of Lightning's that have but one value here.
+NOT_COMPARED = re.compile(
+    r"name|resume|data\.root|metrics\.weights|(samples|checkpoints|logger)\..*"
+    r"|trainer\.(gpus|accelerator|log_every_n_steps|enable_.*|profiler|plugins|default_root_dir|model_registry"
+    r"|inference_mode|logger|callbacks|gradient_clip_.*|accumulate_grad_batches|overfit_batches"
+    r"|use_distributed_sampler|limit_(val|test|predict)_batches|.*val_.*|barebones)"
 )
+EVALUATION = "Evaluation"  # the group of its tags; TensorBoard puts the capital before all others, and shows five
+
+
+def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """What may differ between runs, flat; what TensorBoard has no type for as it is typed."""
+    return {key: _comparable(value) for key, value in flatten(config).items() if not NOT_COMPARED.fullmatch(key)}
+
+
+def _comparable(value: Any) -> str | int | float:
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else shown(value)
 
 
 @rank_zero_only
-def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any], metrics: Sequence[str]) -> None:
-    """A row in TensorBoard's HPARAMS tab; it shows the last value of each of ``metrics``."""
-    flat = {
-        key: value
-        for key, value in flatten(config).items()
-        if COMPARED.fullmatch(key) and isinstance(value, str | bool | int | float)
-    }
-    for logger in trainer.loggers:
-        if isinstance(logger, TensorBoardLogger):
-            for summary in hparams(flat, dict.fromkeys(metrics, 0.0)):
-                logger.experiment._get_file_writer().add_summary(summary)
+def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any]) -> None:
+    """A row in TensorBoard's HPARAMS tab.
+
+    Only what is the row's own: of an experiment's description beside it TensorBoard would take the first it finds for
+    all rows. Without any it finds out from the rows which columns there are, and puts first what differs.
+    """
+    _, session, _ = hparams(hyperparameters(config), {})
+    for writer in _writers(trainer):
+        writer._get_file_writer().add_summary(session)
+
+
+class RunText(Callback):
+    """Texts under the dashboard's tab of that name, again where a resumed run goes on."""
+
+    def __init__(self, texts: Mapping[str, str]) -> None:
+        self.texts = texts
+
+    @rank_zero_only
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Write them."""
+        for writer in _writers(trainer):
+            for tag, text in self.texts.items():
+                writer.add_text(tag, f"```\n{text}\n```", trainer.global_step)
+
+
+def _writers(trainer: Trainer) -> list[SummaryWriter]:
+    return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
 
 
 def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

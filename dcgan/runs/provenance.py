@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from dcgan import __version__
+from dcgan.models.precision import uses_tf32
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "tensorboard", "torchmetrics")
 CHECKOUT = Path(__file__).parents[2]
@@ -30,6 +31,8 @@ def provenance(overrides: Sequence[str]) -> dict[str, Any]:
             "cpu": torch.cpu.get_capabilities().get("cpu_name"),
             "threads": torch.get_num_threads(),
             "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "tf32": uses_tf32(),  # where training computes in float32; samples, features and penalties never do
+            "cudnn_benchmark": torch.backends.cudnn.benchmark,
         },
     }
 

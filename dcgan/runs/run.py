@@ -1,7 +1,7 @@
 """From a configuration to the parts of a run, and their start."""
 
-import json
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,13 +20,17 @@ from dcgan.runs.checkpoints import Checkpoints, load_checkpoint
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
-from dcgan.runs.loggers import log_hyperparameters
+from dcgan.runs.health import Health
+from dcgan.runs.loggers import RunText, log_hyperparameters
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
 from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
+from dcgan.shell.contents import what_is
 from dcgan.shell.status import write_status
+from dcgan.shell.words import pasted
+from dcgan.shell.writing import append_json, replacing
 from dcgan.training.build import build_data, build_gan
 from dcgan.training.gan import GAN
 
@@ -72,7 +76,9 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         seed=config.seed,
         real=data.split("train").images,
     )
-    callbacks: list[Callback] = [stop, dashboard, grids, *([evaluation] if evaluation else [])]
+    intervals = [config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
+    health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
+    callbacks: list[Callback] = [stop, health, dashboard, grids, *([evaluation] if evaluation else [])]
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
             folder / "checkpoints",
@@ -85,7 +91,7 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     if config.trainer.enable_progress_bar:
         callbacks.append(Progress(dashboard, evaluation))
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks)
-    data.check_batch(world=trainer.world_size)
+    data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
     return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop)
 
 
@@ -112,9 +118,11 @@ def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Eval
 
 def shared_folder(folder: Path) -> Path:
     """The first process's folder: those that Lightning starts for further devices repeat the whole command."""
-    if os.environ.get("LOCAL_RANK", "0") == "0":
-        os.environ["DCGAN_RUN_FOLDER"] = str(folder)
-    return Path(os.environ.get("DCGAN_RUN_FOLDER", folder))
+    starter, _, told = os.environ.get("DCGAN_RUN_FOLDER", "").partition(":")
+    if os.environ.get("LOCAL_RANK", "0") != "0" and starter == str(os.getppid()):
+        return Path(told)
+    os.environ["DCGAN_RUN_FOLDER"] = f"{os.getpid()}:{folder}"
+    return folder
 
 
 @rank_zero_only
@@ -122,9 +130,12 @@ def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
     if not resume:
         _claim(run.folder)
-    OmegaConf.save(OmegaConf.create(asdict(run.config)), run.folder / "config.yaml")
-    with (run.folder / "provenance.jsonl").open("a") as file:
-        file.write(json.dumps(provenance(overrides)) + "\n")
+    config, origin = OmegaConf.create(asdict(run.config)), provenance(overrides)
+    with replacing(run.folder / "config.yaml") as temporary:
+        OmegaConf.save(config, temporary)
+    append_json(run.folder / "provenance.jsonl", origin)
+    texts = RunText({"run/config": OmegaConf.to_yaml(config), "run/command": shlex.join(origin["command"])})
+    run.trainer.callbacks.append(texts)  # type: ignore[attr-defined]
 
 
 def _claim(folder: Path) -> None:
@@ -135,7 +146,7 @@ def _claim(folder: Path) -> None:
             raise FileExistsError
         (folder / "config.yaml").open("x").close()
     except FileExistsError as error:
-        raise ValueError(f"{folder}: is not empty; choose another folder, or resume={folder}") from error
+        raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}") from error
 
 
 @rank_zero_only
@@ -151,7 +162,9 @@ def resume_step(run: Run) -> int:
         ValueError: there is nothing to go on with, or nothing left to do.
     """
     if not run.last.is_file():
-        raise ValueError(f"resume={run.folder}: it has no checkpoints/last.ckpt to go on with")
+        kind = what_is(run.last)
+        words = f"its checkpoints/last.ckpt is {kind}" if kind else "it has no checkpoints/last.ckpt to go on with"
+        raise ValueError(f"resume={run.folder}: {words}")
     step = int(load_checkpoint(run.last)["global_step"])
     limit = run.config.trainer.max_steps
     if 0 <= limit <= step:
@@ -164,7 +177,5 @@ def resume_step(run: Run) -> int:
 def fit(run: Run, *, resume: bool) -> None:
     """Train, from the start or from the last checkpoint."""
     if not resume:
-        metrics = ["loss/discriminator", "loss/generator"]
-        metrics += [run.evaluation.name, f"best/{run.evaluation.name}"] if run.evaluation else []
-        log_hyperparameters(run.trainer, asdict(run.config), metrics)
+        log_hyperparameters(run.trainer, asdict(run.config))
     run.trainer.fit(run.gan, run.data, ckpt_path=run.last if resume else None, weights_only=True)

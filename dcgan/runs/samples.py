@@ -45,7 +45,7 @@ class SampleGrids(Callback):
 
     def _show_samples(self, trainer: Trainer, gan: GAN) -> None:
         self._shown = trainer.global_step
-        picture = grid(gan.ema.generator.sample(n=self.n, seed=self.seed), num_classes=gan.generator.num_classes)
+        picture = grid(gan.ema.fitted().sample(n=self.n, seed=self.seed), num_classes=gan.generator.num_classes)
         self._show(trainer, "samples/generated", picture, self.path)
 
     def _show(self, trainer: Trainer, tag: str, picture: Tensor, path: Path) -> None:

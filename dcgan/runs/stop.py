@@ -11,11 +11,17 @@ from tqdm import tqdm
 
 from dcgan.training.gan import GAN
 
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+ASK_EVERY = 20  # steps; each question to the other processes waits for them
 
 
 class GracefulStop(Callback):
-    """Ctrl-C and SIGTERM finish the step, save, and stop; a second one stops at once, at the last checkpoint."""
+    """Ctrl-C, SIGTERM and a closed terminal (SIGHUP) finish the step, save, and stop.
+
+    A second Ctrl-C or SIGTERM stops at once, at the last checkpoint. A second SIGHUP does not: the shell and the kernel
+    each send one when a terminal closes. Under ``nohup``, which has it ignored, it stays ignored.
+    """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
@@ -27,17 +33,22 @@ class GracefulStop(Callback):
             return
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if self.received:
+            if self.received and number != signal.SIGHUP:
                 raise KeyboardInterrupt
+            if self.received:
+                return
             self.received = signal.Signals(number)
             tqdm.write(f"{self.received.name}: finishing the step and saving; once more to stop at once", sys.stderr)
 
-        self._before = {number: signal.signal(number, stop) for number in STOP_SIGNALS}
+        heard = [n for n in STOP_SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
+        self._before = {number: signal.signal(number, stop) for number in heard}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
-        """Stop after this step if one of the processes was told to; all of them save together."""
+        """Stop after this step if told to; of several processes any one was, and all of them save together."""
         told = self.received is not None
         if trainer.world_size > 1:
+            if trainer.global_step % ASK_EVERY:
+                return
             told = trainer.strategy.reduce_boolean_decision(told, all=False)
             self.received = self.received or (signal.SIGTERM if told else None)
         trainer.should_stop = trainer.should_stop or told

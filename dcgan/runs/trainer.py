@@ -10,10 +10,13 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.profilers import PassThroughProfiler
 
 from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import AtomicCheckpointIO
+from dcgan.runs.hardware import on_cpu, several_processes
+from dcgan.runs.launch import cluster_environment
 from dcgan.runs.loggers import build_loggers
 
 
@@ -31,12 +34,16 @@ def build_trainer(
     ours = {
         "callbacks": list(callbacks),
         "logger": build_loggers(config.logger.name, folder),
-        "plugins": [AtomicCheckpointIO(), *_as_list(config.trainer.plugins)],
         "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
         "enable_progress_bar": False,
     }
     try:
-        return Trainer(**{**arguments, **hardware, **ours})
+        several = several_processes(config.trainer.num_nodes, hardware)
+        plugins = [AtomicCheckpointIO(), cluster_environment(several=several), *_as_list(config.trainer.plugins)]
+        arguments = {**arguments, **hardware, **ours, "plugins": plugins}
+        if hardware["precision"] == "16-mixed" and on_cpu(hardware):  # of which Lightning would make bf16-mixed
+            plugins.append(MixedPrecision(arguments.pop("precision"), "cpu"))
+        return Trainer(**arguments)
     except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
 
@@ -66,5 +73,6 @@ QUIETED = (
     r"Found \d+ module\(s\) in eval mode at the start of training",  # the averaged generator, always
     r"You're resuming from a checkpoint that ended before the epoch ended",  # batches follow from the step
     r"The number of training batches .* is smaller than the logging interval",  # which counts steps of the run
+    r"The `srun` command is available on your system but is not used",  # nor need it be
     r"`isinstance\(treespec, LeafSpec\)` is deprecated",  # Lightning's own use of torch
 )

@@ -1,7 +1,6 @@
 """The shell around every entry point: Hydra composes, mistakes become one line."""
 
 import os
-import re
 import signal
 import sys
 import traceback
@@ -17,12 +16,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from dcgan.config.rules import expanded
-from dcgan.config.schema import CONF, SCHEMAS, known_keys
+from dcgan.config.schema import CONF
 from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name, named
 from dcgan.shell.status import write_status
+from dcgan.shell.streams import Forgiving, forgiving
 from dcgan.shell.sweep import SweepSummary
+from dcgan.shell.words import as_typed, for_hydra, value_of
 
 
 class Launch(NamedTuple):
@@ -61,29 +61,10 @@ def _words(overrides: Any) -> list[str]:
     return OmegaConf.to_container(overrides, resolve=False)  # type: ignore[return-value]
 
 
-def for_hydra(words: Sequence[str], entry: str) -> list[str]:
-    """The words of a command line as Hydra is to be given them.
-
-    A key that some option of a group has is let in (``++``) whatever option was chosen, so that our check refuses it by
-    name, with the options that have it, and in a sweep for the jobs that it does not fit, not for all.
-    """
-    keys = {key for key in known_keys(SCHEMAS[entry]) if "." in key}
-    words = [f"++{word}" if word.split("=")[0] in keys and "=" in word else word for word in words]
-    # Hydra's grammar has no word for ~.
-    return [re.sub(r"(?<=[=,])~(?=[/,]|$)", lambda match: expanded(match[0]), word) for word in words]
-
-
 def _not_there(words: Sequence[str]) -> list[Path]:
     """The folders that ``hydra.run.dir`` names and that do not exist yet, the innermost first."""
-    named = [
-        Path(word.partition("=")[2].strip("'\"")) for word in words if word.lstrip("+").startswith("hydra.run.dir=")
-    ]
-    return [folder for path in named for folder in (path, *path.parents) if not folder.exists()]
-
-
-def as_typed(words: Sequence[str]) -> list[str]:
-    """Without what ``for_hydra`` put before them."""
-    return [word.removeprefix("++") for word in words]
+    told = [str(value_of(word)) for word in words if word.lstrip("+").startswith("hydra.run.dir=")]
+    return [folder for path in map(Path, told) for folder in (path, *path.parents) if not folder.exists()]
 
 
 Task = Callable[[DictConfig, Launch], Any]
@@ -94,14 +75,21 @@ def cli(entry: str, task: Task) -> None:
 
     A mistake of the user's is printed in one line, and the process exits with 1; ``DCGAN_TRACEBACK=1`` shows all.
     """
+    with forgiving() as out:
+        _run(entry, task, out)
+
+
+def _run(entry: str, task: Task, out: Forgiving) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
     if not os.environ.get("DCGAN_DATA", "").strip():
         os.environ.pop("DCGAN_DATA", None)  # empty is as unset
     sys.argv[1:] = for_hydra(sys.argv[1:], entry)
     raised: list[Exception] = []
+    ran: list[str] = []
     unmade = _not_there(sys.argv[1:])
 
     def job(config: DictConfig) -> Any:
+        ran.append(entry)
         hydra_config = HydraConfig.get()
         sweep = Path(hydra_config.sweep.dir) if hydra_config.mode == RunMode.MULTIRUN else None
         told = hydra_config.run.dir if sweep is None else hydra_config.sweep.subdir
@@ -111,7 +99,8 @@ def cli(entry: str, task: Task) -> None:
             raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is out="))
             return None
         if sweep is not None:
-            return _sweep_job(entry, task, config, launch)
+            with forgiving():  # once more: it may be in a process of its own
+                return _sweep_job(entry, task, config, launch)
         try:
             return task(config, launch)
         except Exception as error:  # raised again below: inside a job, Hydra adds a line of its own
@@ -124,26 +113,20 @@ def cli(entry: str, task: Task) -> None:
             for folder in unmade:  # Hydra makes it before anything is known of it
                 with suppress(OSError):
                     folder.rmdir()
-            _flush()
+            out.flush()
+            if out.lost and not ran and not SweepSummary.ended:  # --help | head: end as other programs do
+                sys.exit(128 + signal.SIGPIPE)
         if raised:
             raise raised[0]
     except USER_ERRORS as error:
         if os.environ.get("DCGAN_TRACEBACK") == "1":
             raise
-        sys.exit(f"error: {explain(error, entry)}")
+        print(f"error: {explain(error, entry)}", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
     if SweepSummary.failed:
         sys.exit(1)
-
-
-def _flush() -> None:
-    """Write out what was printed; where nobody reads any more, as after ``--help | head``, end as other programs do."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes
-        sys.exit(128 + signal.SIGPIPE)
 
 
 def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch) -> Any:

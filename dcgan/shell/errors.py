@@ -1,32 +1,93 @@
 """A user's mistake in one line."""
 
 import re
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError, YAMLError
 
 from dcgan.config.catalogue import no_choice
-from dcgan.config.check import unknown_key
+from dcgan.config.check import NOT_GLOBAL, unknown_key
 from dcgan.config.schema import SCHEMAS
+from dcgan.shell.contents import what_is
+from dcgan.shell.words import unread
+from dcgan.shell.writing import is_full
 
-USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException)
+USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, YAMLError)
+INSTEAD = {  # of a path in place of an option's name
+    "data": "; data.root=<folder> says where data sets are kept",
+    "metrics": "; metrics=inception metrics.weights=<file> names weights",
+    "experiment": "; hydra.searchpath=[file://<folder>] finds your own in <folder>/experiment",
+}
 
 
 def explain(error: Exception, entry: str) -> str:
     """One line for a user's mistake."""
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return _of_hydra(error, entry)
+    if isinstance(error, YAMLError):
+        return bad_yaml(error)
+    if isinstance(error, UnicodeDecodeError):
+        return _no_text(error)
+    if isinstance(error, OSError) and is_full(error):
+        return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
+    return " ".join(str(error).split())
+
+
+def bad_yaml(error: YAMLError) -> str:
+    """The file, where in it, and what is wrong."""
+    mark = error.problem_mark if isinstance(error, MarkedYAMLError) else None
+    if not isinstance(error, MarkedYAMLError) or mark is None:
+        return f"no YAML: {' '.join(str(error).split())}"
+    reason = "holds a tab; indent with spaces" if r"'\t'" in str(error.problem) else f"no YAML: {error.problem}"
+    return f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}: {reason}"
+
+
+def _no_text(error: UnicodeDecodeError) -> str:
+    """Of a file that Hydra reads; only its frame knows which."""
+    frames = (frame.f_locals for frame, _ in traceback.walk_tb(error.__traceback__))
+    path = next((Path(names["full_path"]) for names in frames if "full_path" in names), None)
+    kind = what_is(path) if path else None
+    return f"{path or 'a YAML file'}: no YAML: {f'it is {kind}' if kind else 'not UTF-8'}; save it as text in UTF-8"
+
+
+def _of_hydra(error: Exception, entry: str) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
-        word = str(error.override).removeprefix("++")  # of for_hydra
-        return f"{word}: not key=value; quote a value that holds =, commas or brackets: 'key=\"a=b\"'"
+        return unread(str(error.override).removeprefix("++"), entry)  # of for_hydra
     if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, option = (error.missing_cfg_file or "").rpartition("/")
-        wrong = no_choice(option) if group == "metrics" else None
-        return f"{group}={option}: {wrong or 'no such option; there are ' + ', '.join(error.options)}"
+        return _no_option(error.missing_cfg_file or "", error.options)
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
         return f"{word}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+    if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):
+        return _no_override(*match.groups())
     if match := re.match(r"Could not override '(.+?)'", text):
         return unknown_key(match[1], SCHEMAS[entry])
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return text.splitlines()[0]
-    return " ".join(text.split())
+    first, *others = text.splitlines()
+    return " ".join([first, *others[:1]]) if first.endswith(":") else first
+
+
+def _no_option(missing: str, options: Sequence[str]) -> str:
+    group, _, option = missing.partition("/")
+    if group == "hydra":
+        inner, _, option = option.partition("/")
+        group = f"hydra/{inner}"
+    if group == "experiment" and not options:  # a group of the same name was looked for beside the experiment
+        group, _, option = option.partition("/")
+        return f"experiment: in the file's defaults it must be `override /{group}: {option}`"
+    there = f"there are {', '.join(options)}"
+    if "/" in option or "." in option:
+        return f"{group}={option}: a path, where an option's name is wanted; {there}{INSTEAD.get(group, '')}"
+    wrong = no_choice(option) if group == "metrics" else None
+    return f"{group}={option}: {wrong or f'no such option; {there}'}"
+
+
+def _no_override(experiment: str, what: str) -> str:
+    if "@experiment." in what:
+        return f"experiment={experiment}: {NOT_GLOBAL}"
+    group = what.partition("@")[0].removeprefix("experiment/")
+    return f"experiment={experiment}: in the file's defaults it must be `override /{group}: ...`"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.check import check
-from dcgan.config.schema import TrainConfig
+from dcgan.config.rules import expanded, shown
+from dcgan.config.schema import TrainConfig, path_keys
+from dcgan.shell.contents import what_is
 from dcgan.shell.versions import of_this_version, version_of
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
@@ -17,8 +20,10 @@ FREE_TRAINER_KEYS = (
     "gpus|accelerator|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )
-LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.gpus")  # what the number of steps follows from
-FREE_ON_RESUME = re.compile(rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|resume")
+LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_time")  # over which a rate falls
+FREE_ON_RESUME = re.compile(
+    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|metrics\.weights|resume"
+)
 
 
 def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
@@ -31,15 +36,14 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
     Raises:
         ValueError: something was typed that would make it another run, or there is no such run.
     """
-    path = Path(typed.resume).expanduser() / "config.yaml"
+    name = shown(typed.resume)
+    path = Path(expanded(name)) / "config.yaml"
     if not path.is_file():
-        raise ValueError(f"resume={typed.resume}: no run folder (it has no config.yaml)")
-    run = OmegaConf.load(path)
-    assert isinstance(run, DictConfig)
-    with of_this_version(typed.resume, version_of(path.parent)):
+        raise ValueError(f"resume={name}: no run folder (it has no config.yaml)")
+    run = _read(path)
+    with of_this_version(name, version_of(path.parent)):
         check(run, TrainConfig)
-    if "DCGAN_DATA" in os.environ:
-        run.data.root = typed.data.root
+    _take_paths(run, typed, overrides)
     try:  # without what an experiment sets for an option that was replaced, as the run has it
         known = OmegaConf.create(asdict(check(typed, TrainConfig, typed=overrides)))
     except ValueError:
@@ -58,6 +62,32 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
             elif now != then and (leaf, now) != ("trainer.precision", "auto"):  # which the run has resolved already
                 raise ValueError(f"{leaf}={now}: the run {typed.resume} has {then}; leave it, or start a new run")
     return run
+
+
+def _read(path: Path) -> DictConfig:
+    kind = what_is(path)
+    if kind not in (None, "text"):
+        raise ValueError(f"{path}: no YAML: it is {kind}")
+    try:
+        run = OmegaConf.load(path)
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path}: no YAML: not UTF-8 ({error.reason})") from error
+    if not isinstance(run, DictConfig):
+        raise ValueError(f"{path}: holds a list, and is no run's configuration")
+    return run
+
+
+def _take_paths(run: DictConfig, typed: DictConfig, overrides: Sequence[str]) -> None:
+    """Have ``run`` look where the command line and the environment say: its folder may be a stranger's."""
+    root, weights = run.data.root, OmegaConf.select(run, "metrics.weights")
+    for key in set(path_keys(TrainConfig)) - {"resume"}:
+        if OmegaConf.select(run, key) is not None:
+            OmegaConf.update(run, key, OmegaConf.select(typed, key))
+    if weights is not None and run.metrics.weights is None:
+        raise ValueError(f"metrics.weights: the run had {weights}; a run folder chooses no path here: type it again")
+    said = "DCGAN_DATA" in os.environ or any(re.match(r"\+*data\.root=", word) for word in overrides)
+    if root != run.data.root and not said:
+        print(f"note: data.root={run.data.root}: the run had {root}, which must be typed again", file=sys.stderr)
 
 
 def _has_schedule(run: DictConfig) -> bool:

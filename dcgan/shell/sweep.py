@@ -11,14 +11,19 @@ from omegaconf import DictConfig
 class SweepSummary(Callback):
     """After a sweep: one line per job, and exit code 1 if one failed."""
 
-    failed = False
+    failed = ended = False
 
     def on_multirun_end(self, config: DictConfig, **_: Any) -> None:
         """Print the table."""
         sweep = Path(config.hydra.sweep.dir)
         print(f"\nsweep {sweep}")
+        SweepSummary.ended = True
         for path in sorted(sweep.glob("*/status.json")):
             status = json.loads(path.read_text())
             SweepSummary.failed |= status["state"] == "failed"  # the job may have run in a process of its own
-            result = status.get("error") or "  ".join(f"{k} {v:.4g}" for k, v in status.get("results", {}).items())
+            result = status.get("error") or "  ".join(f"{k} {_shown(v)}" for k, v in status.get("results", {}).items())
             print(f"  {status['state']:<12} {path.parent.name}  {result}")
+
+
+def _shown(value: float | None) -> str:
+    return "nan" if value is None else f"{value:.4g}"

@@ -17,7 +17,7 @@ def of_this_version(run: str, made_by: str | None) -> Iterator[None]:
         yield
     except ValueError as error:
         if made_by == __version__:
-            raise
+            raise ValueError(f"{run}: {error}") from error
         version = f"dcgan {made_by}" if made_by else f"a dcgan before {FIRST_NAMED}"
         raise ValueError(
             f"{run}: was made by {version}{_commit(run)}, which this one, {__version__}, does not read ({error})"
@@ -36,6 +36,7 @@ def _commit(run: str) -> str:
 
 def _provenance(run: Path) -> dict:  # type: ignore[type-arg]
     try:
-        return json.loads((run / "provenance.jsonl").read_text().splitlines()[-1])  # type: ignore[no-any-return]
+        found = json.loads((run / "provenance.jsonl").read_text().splitlines()[-1])
     except (OSError, ValueError, IndexError):
         return {}
+    return found if isinstance(found, dict) else {}

@@ -53,7 +53,7 @@ def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:
     """The generator and the discriminator."""
     networks, shape = lookup(MODELS, config.model.name, key="model.name"), Shape.of(config)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(random_stream(config.seed, "weights").initial_seed())
+        torch.default_generator.set_state(random_stream(config.seed, "weights").get_state())
         return networks.generator(config.model, shape), networks.discriminator(config.model, shape)
 
 

@@ -4,6 +4,7 @@ A step is one generator update. ``trainer.global_step``, ``max_steps``, checkpoi
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
 import torch
 from lightning import LightningModule
@@ -14,9 +15,10 @@ from torch.optim import Optimizer
 from dcgan.data.latents import Draws, random_stream, seeded_layers, step_latents
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
+from dcgan.models.precision import without_tf32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
-from dcgan.training.optim import Rates, gradient_scale
+from dcgan.training.optim import Rates, gradient_scale, share_of_time
 from dcgan.training.player import Player, frozen
 
 
@@ -47,7 +49,7 @@ class GAN(LightningModule):
         self.players = (discriminator, generator)  # as they are stepped
         self.discriminator: Discriminator = discriminator.network
         self.generator: Generator = generator.network
-        self.ema = EMA(generator.network, half_life=ema_half_life)
+        self.ema = EMA(generator.network, half_life=ema_half_life, seed=seed)
         self.objective, self.rates = objective, rates or Rates()
         self.seed, self.d_steps = seed, d_steps
         self.memory_format = memory_format(fast=fast)
@@ -73,7 +75,8 @@ class GAN(LightningModule):
         """
         if self.rates.change:
             total = self.trainer.estimated_stepping_batches  # asked for only then: Lightning takes its time to tell
-            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total)
+            time = share_of_time(self.trainer)
+            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total, time=time)
         images = batch[0].contiguous(memory_format=self.memory_format)
         outcomes: dict[str, Outcome] = {}
         with seeded_layers(self.seed, step=self.global_step, rank=self.global_rank, world=self.world, like=images):
@@ -106,7 +109,8 @@ class GAN(LightningModule):
         if index == 0:  # only the generator's steps count
             optimizer._on_before_step = optimizer._on_after_step = do_nothing_closure
         optimizer.zero_grad()
-        self.manual_backward(outcome.total)
+        with without_tf32() if outcome.penalty is not None else nullcontext():  # of which this is the other half
+            self.manual_backward(outcome.total)
         optimizer.step()
         self.players[index].clip_weights()
         return outcome.detached()
@@ -114,7 +118,8 @@ class GAN(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip; Lightning asks callbacks first, so the dashboard has seen the gradients as they were."""
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
+        if player.clip is not None:  # else nobody asks for the scale, which a GPU would have to be waited for
+            player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
 
     @property
     def world(self) -> int:

@@ -1,5 +1,6 @@
 """What each network minimises in one of its updates: the adversarial loss and what is added to it."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -9,9 +10,10 @@ from torch import Tensor
 
 from dcgan.data.latents import Draws
 from dcgan.models.base import Discriminator, Verdict
+from dcgan.models.precision import without_tf32
 from dcgan.training.augment import Augment
 from dcgan.training.losses import Loss
-from dcgan.training.penalties import Penalty
+from dcgan.training.penalties import SLOPE_AT, Judged, Penalty, differentiable
 
 
 class Round(NamedTuple):
@@ -31,6 +33,7 @@ class Outcome(NamedTuple):
     fake: Tensor
     terms: dict[str, Tensor]  # added to it, by name, as weighted
     class_accuracy: Tensor | None = None  # of an auxiliary classifier on generated images
+    penalty: Tensor | None = None  # as weighted, but not multiplied where it is added only every so many steps
 
     @property
     def total(self) -> Tensor:
@@ -40,7 +43,7 @@ class Outcome(NamedTuple):
     def detached(self) -> "Outcome":
         """The same numbers, without a graph."""
         terms = {name: term.detach() for name, term in self.terms.items()}
-        return Outcome(self.loss.detach(), self.real.detach(), self.fake.detach(), terms, self.class_accuracy)
+        return self._replace(loss=self.loss.detach(), real=self.real.detach(), fake=self.fake.detach(), terms=terms)
 
 
 @dataclass
@@ -69,21 +72,27 @@ class Objective:
     def discriminator(self, discriminator: Discriminator, given: Round, *, fake: Tensor) -> Outcome:
         """Of real and fake images (N, C, H, W), the fake ones without a graph."""
         real, labels = given.real, given.labels
-        seen_real, seen_fake = (self._augmented(images, given) for images in (real, fake))
-        real_verdict, fake_verdict = discriminator(seen_real, labels), discriminator(seen_fake, labels)
-        real_logits, fake_logits = real_verdict.logits.float(), fake_verdict.logits.float()
+        penalised = self.penalty is not None and (given.step + 1) % self.penalty_every == 0
+        shared = self._shared_with_penalty(real) if penalised else ()
+        augmented = [self._augmented(images, given) for images in (real, fake)]
+        seen = [differentiable(images) if i in shared else images for i, images in enumerate(augmented)]
+        with without_tf32() if shared else nullcontext():  # as penalties are computed
+            verdicts = [discriminator(images, labels) for images in seen]
+        real_logits, fake_logits = (verdict.logits.float() for verdict in verdicts)
         loss = self.loss.discriminator(**self._flipped(real=real_logits, fake=fake_logits, draws=given.draws))
-        terms = {}
-        if labels is not None and real_verdict.class_logits is not None:
-            terms["classes"] = _class_loss(real_verdict, labels) + _class_loss(fake_verdict, labels)
-        if self.penalty is not None and (given.step + 1) % self.penalty_every == 0:
-            penalty = self.penalty(discriminator, real=seen_real, fake=seen_fake, labels=labels, draws=given.draws)
+        terms, shown = {}, None
+        if labels is not None and verdicts[0].class_logits is not None:
+            terms["classes"] = _class_loss(verdicts[0], labels) + _class_loss(verdicts[1], labels)
+        if self.penalty is not None and penalised:
+            judge = Judged(discriminator, *((seen[i], verdicts[i]) for i in shared)) if shared else discriminator
+            penalty = self.penalty(judge, real=seen[0], fake=seen[1], labels=labels, draws=given.draws)
             terms["penalty"] = self.gamma * self.penalty_every * penalty
-        if self.consistency and seen_real is not real:  # instance noise may have faded to nothing
+            shown = self.gamma * penalty.detach()
+        if self.consistency and augmented[0] is not real:  # instance noise may have faded to nothing
             plain = [discriminator(images, labels).logits.float() for images in (real, fake)]
             differences = F.mse_loss(real_logits, plain[0]) + F.mse_loss(fake_logits, plain[1])
             terms["consistency"] = self.consistency * differences
-        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms)
+        return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, penalty=shown)
 
     def generator(self, discriminator: Discriminator, given: Round, *, fake: Tensor) -> Outcome:
         """Of real and fake images (N, C, H, W), the fake ones with the generator's graph."""
@@ -99,6 +108,12 @@ class Objective:
             right = (verdict.class_logits.argmax(1) == labels).float().mean()
             terms["classes"] = _class_loss(verdict, labels)
         return Outcome(loss, real=real_logits, fake=fake_logits, terms=terms, class_accuracy=right)
+
+    def _shared_with_penalty(self, images: Tensor) -> tuple[int, ...]:
+        """Which verdicts, of real images (0) and of fake ones (1), serve the penalty too: where precision allows."""
+        if torch.is_autocast_enabled(images.device.type):
+            return ()
+        return SLOPE_AT.get(getattr(self.penalty, "func", self.penalty), ())
 
     def _augmented(self, images: Tensor, given: Round) -> Tensor:
         return images if self.augment is None else self.augment(images, draws=given.draws, step=given.step)

@@ -6,16 +6,24 @@ from functools import partial
 from typing import NamedTuple
 
 from lightning import Trainer
+from lightning.pytorch.callbacks import Timer
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 OptimizerBuilder = Callable[[Iterable[nn.Parameter]], Optimizer]
+
+
+def _sgd(parameters: Iterable[nn.Parameter], *, lr: float, momentum: float = 0.0) -> SGD:
+    """Fused without momentum only: PyTorch's leaves that of a first step that 16-mixed skips as memory was."""
+    return SGD(parameters, lr=lr, momentum=momentum, fused=momentum == 0)
+
+
 # Fused: one call for all parameters. RMSprop has none for the CPU.
 OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "adam": partial(Adam, fused=True),
     "adamw": partial(AdamW, fused=True),
     "rmsprop": RMSprop,
-    "sgd": partial(SGD, fused=True),
+    "sgd": _sgd,
 }
 
 Schedule = Callable[[float], float]
@@ -28,15 +36,30 @@ SCHEDULES: Mapping[str, Schedule] = {
 }
 
 
-def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float) -> float:
+def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float, time: float = 0.0) -> float:
     """What every learning rate is multiplied by in generator step ``step``, the first being 0.
 
     The warm-up rises linearly over ``warmup`` steps; the schedule then runs from there to ``total``, so that the step
-    after the last would have the factor 0.
+    after the last would have the factor 0, or over the run's time if that ends first.
+
+    Args:
+        time: the share of it that is over.
     """
     if step < warmup:
         return (step + 1) / warmup
-    return SCHEDULES[schedule](min(1.0, (step - warmup) / (total - warmup))) if total > warmup else 1.0
+    steps = (step - warmup) / (total - warmup) if total > warmup else 0.0
+    return SCHEDULES[schedule](min(1.0, max(steps, time)))
+
+
+def share_of_time(trainer: Trainer) -> float:
+    """How much of ``trainer.max_time`` is over, resumed time included and the same for all processes; 0 without one."""
+    timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
+    left = timers[0].time_remaining() if timers else None
+    if left is None:
+        return 0.0
+    over = timers[0].time_elapsed()
+    share = over / max(over + left, 1e-9)
+    return float(trainer.strategy.broadcast(share)) if trainer.world_size > 1 else share
 
 
 class Rates(NamedTuple):
@@ -60,9 +83,9 @@ class Rates(NamedTuple):
         """Whether they do at all."""
         return self.schedule != "constant" or self.warmup > 0
 
-    def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float) -> None:
-        """The rates of generator step ``step`` of ``total``."""
-        factor = learning_rate_factor(self.schedule, warmup=self.warmup, step=step, total=total)
+    def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float, time: float = 0.0) -> None:
+        """The rates of generator step ``step`` of ``total``, where the share ``time`` of the run's time is over."""
+        factor = learning_rate_factor(self.schedule, warmup=self.warmup, step=step, total=total, time=time)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = group["initial_lr"] * factor
 

@@ -12,10 +12,31 @@ import torch
 from torch import Tensor
 
 from dcgan.data.latents import Draws
-from dcgan.models.base import Discriminator
+from dcgan.models.base import Discriminator, Verdict
+from dcgan.models.precision import full_float32
 
 Penalty = Callable[..., Tensor]
 """(discriminator, *, real, fake, labels, draws) -> a scalar, to be multiplied by ``gamma``; fakes carry no graph."""
+
+
+class Judged:
+    """A discriminator that gives the verdict which is there already where it is asked for the very same images.
+
+    Saves a pass over them; they must have been made ``differentiable`` before they were judged.
+    """
+
+    def __init__(self, discriminator: Discriminator, *verdicts: tuple[Tensor, Verdict]) -> None:
+        self.discriminator, self.verdicts, self.pack = discriminator, verdicts, discriminator.pack
+
+    def __call__(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        """As the discriminator."""
+        there = [verdict for judged, verdict in self.verdicts if judged is images]
+        return there[0] if there else self.discriminator(images, labels)
+
+
+def differentiable(images: Tensor) -> Tensor:
+    """The same images as a leaf, in float32 at least."""
+    return images.detach().to(torch.promote_types(images.dtype, torch.float32)).requires_grad_()
 
 
 def r1(discriminator: Discriminator, *, real: Tensor, fake: Tensor, labels: Tensor | None, draws: Draws) -> Tensor:
@@ -57,12 +78,17 @@ def _slope_of_one(discriminator: Discriminator, images: Tensor, labels: Tensor |
 
 
 def gradients(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> Tensor:
-    """The gradient of each logit (N,) with respect to what it judges, flat (N, D), itself differentiable."""
-    with torch.autocast(images.device.type, enabled=False):
-        images = images.detach().to(torch.promote_types(images.dtype, torch.float32)).requires_grad_()
+    """The gradient of each logit (N,) with respect to what it judges, flat (N, D), itself differentiable.
+
+    Of images that are ``differentiable`` already it is that of what the discriminator says of these very tensors.
+    """
+    with full_float32(images.device.type):
+        images = images if images.is_leaf and images.requires_grad else differentiable(images)
         logits = discriminator(images, labels).logits
         (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return gradient.reshape(len(logits), -1)  # of a pack of images, all at once
 
 
+# Penalties that ask for the slope at the very images that the loss is of: real ones (0), fake ones (1).
+SLOPE_AT: dict[Penalty | None, tuple[int, ...]] = {r1: (0,), r2: (1,), r1_r2: (0, 1)}
 PENALTIES: dict[str, Penalty] = {"r1": r1, "r2": r2, "r1_r2": r1_r2, "wgan_gp": wgan_gp, "dragan": dragan}

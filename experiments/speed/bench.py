@@ -178,7 +178,8 @@ def ratio(*sessions: tuple[list[float], list[float]]) -> dict[str, float]:
 
 def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
     words = [
-        *(f"model.width={width}", f"trainer.precision={precision}", f"trainer.max_steps={steps * (rounds + 1)}"),
+        *("experiment=dcgan", f"model.width={width}", f"trainer.precision={precision}"),
+        f"trainer.max_steps={steps * (rounds + 1)}",
         *("samples.every=1000000", "checkpoints.every=1000000"),
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ ROUNDS, STEPS = 10, 10
 
 
 def measure(width: int, precision: str, root: str) -> dict[str, object]:
-    words = [f"model.width={width}", f"trainer.precision={precision}"]
+    words = ["experiment=dcgan", f"model.width={width}", f"trainer.precision={precision}"]
     run = build_run(words, root=root, folder=Path("unused"))
     stock, compiled = run.gan, build.build_gan(run.config)
     compiled.generator.compile()

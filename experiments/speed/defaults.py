@@ -33,7 +33,7 @@ def main() -> None:
     speeds: dict[str, list[float]] = {setting: [] for setting in settings}
     for i in range(ROUNDS):
         for setting in settings[i % len(settings) :] + settings[: i % len(settings)]:
-            words = [f"model.width={arguments.width}", "trainer.gpus=0", *filter(None, [setting])]
+            words = ["experiment=dcgan", f"model.width={arguments.width}", "trainer.gpus=0", *filter(None, [setting])]
             speeds[setting].append(round(images_per_second(words, arguments.threads, root), 1))
         print({setting: values[-1] for setting, values in speeds.items()}, flush=True)
     gains = {

@@ -44,7 +44,9 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     with tempfile.TemporaryDirectory() as folder:
-        run = build_run([f"model.width={arguments.width}"], root=arguments.root, folder=Path(folder))
+        run = build_run(
+            ["experiment=dcgan", f"model.width={arguments.width}"], root=arguments.root, folder=Path(folder)
+        )
     loop = bare_loop(run, build.build_gan(run.config))
     seconds(loop, 5)
     step = 1000 * seconds(loop, STEPS) / STEPS

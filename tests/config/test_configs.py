@@ -326,8 +326,8 @@ def test_a_mistake_is_one_line_and_starts_nothing(word: str, line: str, command:
             "model.discriminator.pack=2: a pack has as many labels as images",
         ),
         (
-            ["optimizer.schedule=cosine", "trainer.max_steps=-1", "trainer.max_time=00:00:01:00"],
-            "optimizer.schedule=cosine: needs to know where the run ends; give trainer.max_steps",
+            ["optimizer.schedule=cosine", "trainer.max_steps=-1"],
+            "trainer.max_steps=-1: without max_epochs or max_time the run would never end",
         ),
         (["model=mlp", "model.upsample=nearest"], "model.upsample=nearest: model=mlp has no use for it"),
     ],
@@ -344,13 +344,13 @@ def test_a_value_that_only_one_network_can_use_is_shared_in_silence() -> None:
     optimizer = config("optimizer.discriminator.name=sgd", "optimizer.betas=[0.0,0.9]").optimizer
     assert optimizer.generator.betas == [0.0, 0.9]
     assert not hasattr(optimizer.discriminator, "betas")
-    assert optimizer.discriminator.lr == optimizer.generator.lr == 2e-4
+    assert optimizer.discriminator.lr == optimizer.generator.lr == 2e-3
 
 
 def test_each_network_may_have_another_optimiser_with_keys_of_its_own() -> None:
     words = ["optimizer.discriminator.name=sgd", "optimizer.discriminator.momentum=0.9", "optimizer.generator.lr=1e-3"]
     optimizer = config(*words).optimizer
-    assert (optimizer.discriminator.momentum, optimizer.discriminator.lr) == (0.9, 2e-4)
+    assert (optimizer.discriminator.momentum, optimizer.discriminator.lr) == (0.9, 2e-3)
     assert (optimizer.generator.name, optimizer.generator.lr) == ("adam", 1e-3)
 
 

@@ -68,8 +68,23 @@ def test_a_batch_larger_than_the_data_set_is_refused(mnist_root: Path) -> None:
         ValueError, match="data.batch_size=30001 with d_steps=2 needs 60002 images a step; mnist has 60000"
     ):
         module(mnist_root, batch_size=30_001, d_steps=2).check_batch()
-    with pytest.raises(ValueError, match="on 2 devices needs 80000 images a step"):
-        module(mnist_root, batch_size=40_000).check_batch(world=2)
+    module(mnist_root, batch_size=40_000).check_batch(world=2)  # the whole batch, whatever shares it
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "world", "pack", "line"),
+    [
+        (16, 3, 1, "data.batch_size=16: is the whole batch, which 3 devices share evenly, two images each at least; "),
+        (2, 2, 1, "take a multiple of 2, such as 4"),
+        (12, 2, 4, "which 2 devices share evenly, in packs of 4, two images each at least; take a multiple of 8, such"),
+    ],
+)
+def test_a_batch_that_cannot_be_shared_is_refused(
+    mnist_root: Path, batch_size: int, world: int, pack: int, line: str
+) -> None:
+    with pytest.raises(ValueError, match=line):
+        module(mnist_root, batch_size=batch_size).check_batch(world=world, pack=pack)
+    module(mnist_root, batch_size=24).check_batch(world=world, pack=pack)
 
 
 def test_other_data_sets_of_the_same_form(mnist_root: Path) -> None:
@@ -111,12 +126,12 @@ def test_the_order_goes_on_from_any_step() -> None:
 
 
 def test_processes_share_the_batches_of_one() -> None:
-    def batches(rank: int, world: int, size: int) -> list[torch.Tensor]:
-        sampler = StepSampler(100, step_size=size, parts=2, seed=3)
+    def batches(rank: int, world: int) -> list[torch.Tensor]:
+        sampler = StepSampler(100, step_size=8, parts=2, seed=3)
         sampler.rank, sampler.world = rank, world
         return list(sampler)
 
-    for whole, one, other in zip(batches(0, 1, 8), batches(0, 2, 4), batches(1, 2, 4), strict=True):
+    for whole, one, other in zip(batches(0, 1), batches(0, 2), batches(1, 2), strict=True):
         for part, a, b in zip(whole.chunk(2), one.chunk(2), other.chunk(2), strict=True):
             assert torch.equal(part, torch.cat([a, b]))
 

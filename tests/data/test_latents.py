@@ -1,6 +1,8 @@
+import numpy as np
 import torch
 
-from dcgan.data.latents import PURPOSES, own_share, random_stream, sample_latents
+from dcgan.data import latents
+from dcgan.data.latents import PURPOSES, own_share, random_seed, random_stream, sample_latents
 
 
 def test_a_stream_follows_from_seed_purpose_and_step_alone() -> None:
@@ -13,6 +15,25 @@ def test_a_stream_follows_from_seed_purpose_and_step_alone() -> None:
     assert draw(4, "latents", 5) not in different
 
 
+def test_a_stream_is_the_mersenne_twister_whose_state_it_is_given() -> None:
+    """Where the words lie in torch's state is torch's own affair: 5,489 is the twister's reference seed."""
+    reference = np.random.MT19937()
+    reference._legacy_seeding(5489)
+    state = torch.Generator().manual_seed(5489).get_state().numpy()
+    words = state[latents._WORDS].view(np.uint64)
+    assert np.array_equal(words, reference.state["state"]["key"])
+    own = random_stream(1, "step", 2).get_state().numpy()
+    assert len(own) == len(state)
+    assert np.array_equal(own[latents._WORDS].view(np.uint64), latents._bits(1, "step", 2).random_raw(312).view("u4"))
+
+
+def test_streams_keep_the_whole_seed() -> None:
+    """Of 26,000 samples of seed 7 two were the same while torch kept 32 bits of what they were seeded with."""
+    drawn = sample_latents(seed=7, n=26_000, latent_dim=2)
+    assert len(drawn.unique(dim=0)) == 26_000
+    assert random_seed(0, "samples") >= 2**32  # 64 bits
+
+
 def test_a_sample_is_the_same_in_any_batch() -> None:
     many = sample_latents(seed=3, n=20, latent_dim=7)
     assert torch.equal(many[:17], sample_latents(seed=3, n=17, latent_dim=7))
@@ -20,9 +41,9 @@ def test_a_sample_is_the_same_in_any_batch() -> None:
 
 
 def test_latents_are_standard_normal() -> None:
-    latents = sample_latents(seed=0, n=500, latent_dim=100)
-    assert abs(latents.mean().item()) < 0.02
-    assert abs(latents.std().item() - 1) < 0.02
+    drawn = sample_latents(seed=0, n=500, latent_dim=100)
+    assert abs(drawn.mean().item()) < 0.02
+    assert abs(drawn.std().item() - 1) < 0.02
 
 
 def test_shares_together_are_the_batches_of_one_process() -> None:

@@ -155,7 +155,7 @@ def test_every_variant(name: str, words: list[str]) -> None:
 
 
 def test_dcgan_is_built_as_described() -> None:
-    generator, discriminator = build_networks(check(composed("model=dcgan"), TrainConfig))
+    generator, discriminator = build_networks(check(composed("experiment=dcgan"), TrainConfig))
     kinds = [type(layer).__name__ for layer in generator.body]
     assert kinds == [
         *("Linear", "BatchNorm1d", "ReLU", "Unflatten"),

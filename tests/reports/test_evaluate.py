@@ -13,7 +13,6 @@ import torch
 from conftest import TINY, Result, config, printed_run
 from PIL import Image
 
-from dcgan.data.files import read_samples
 from dcgan.data.images import to_float
 from dcgan.data.readers import READERS, read
 from dcgan.models.base import Generator
@@ -302,6 +301,79 @@ def test_a_part_of_a_sorted_file_is_a_fair_one(command: Command, workdir: Path, 
     assert first["measures"]["modes"]["value"] == 10
 
 
+@pytest.mark.parametrize(
+    ("words", "form"), [(["data.channels=3", "data.resolution=32"], "png"), (["data.resolution=64"], "npz")]
+)
+def test_a_runs_own_samples_score_as_the_run_does(
+    command: Command, workdir: Path, small: None, words: list[str], form: str
+) -> None:
+    run = train(command, *words)
+    assert command("evaluate", f"run={run}", "num_samples=30", "checkpoint=last").code == 0
+    expected = lines(run)[0]
+    drawn = ["n=30", f"seed={expected['seed']}", f"format={form}", "checkpoint=last", "out=drawn"]
+    path = command("generate", f"run={run}", *drawn).out.strip()
+    result = command("evaluate", f"samples={path}", "num_samples=30", "out=scores")
+    assert result.code == 0, result.err
+    found = lines(Path("scores"))[0]
+    for key in ("metric", "value", "measures", "histogram", "resolution", "real", "halves"):
+        assert found[key] == expected[key], key
+    word = {32: "32 x 32 cropped to 28 x 28", 64: "64 x 64 brought to 28 x 28"}[expected["resolution"]]
+    assert word in found["converted"]
+    assert f"note: samples={path}: {word}, as a run's with data.resolution={expected['resolution']}; " in result.err
+    assert (len(found["converted"]) == 2) == (expected["channels"] == 3)
+
+
+def test_padded_and_repeated_samples_score_as_what_they_were_without_a_data_set(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch, real: Any
+) -> None:
+    monkeypatch.setenv("DCGAN_DATA", str(workdir / "nothing"))
+    images = real["train"][0][:60].squeeze(1).numpy()
+    np.save("plain.npy", images)
+    padded = np.pad(images, ((0, 0), (2, 2), (2, 2)))
+    np.save("padded.npy", padded)
+    np.save("repeated.npy", np.stack([images] * 3, -1))
+    Path("repeated.npy").rename("repeated.NPY")
+    colour = np.stack([images // 2, images, images // 3], 1)
+    np.save("colour.npy", colour)
+    np.save("mean.npy", colour.mean(1).round().astype(np.uint8))
+    Path("jpeg").mkdir()
+    for i, image in enumerate(padded):
+        colour = np.stack([image] * 3, -1)
+        colour[..., 1] -= (image > 9) & (np.indices(image.shape).sum(0) % 7 == 0)  # off by one here and there
+        Image.fromarray(colour).save(f"jpeg/{i:03d}.png")
+    found = {}
+    for name in ("plain.npy", "padded.npy", "repeated.NPY", "jpeg", "colour.npy", "mean.npy"):
+        result = command("evaluate", f"samples={name}", "num_samples=60", f"out=scores-{name}")
+        assert result.code == 0, result.err
+        found[name] = lines(Path(f"scores-{name}"))[0]
+    assert not (workdir / "nothing").exists()
+    assert len({found[name]["value"] for name in ("plain.npy", "padded.npy", "repeated.NPY")}) == 1
+    assert found["jpeg"]["value"] == pytest.approx(found["plain.npy"]["value"], rel=1e-2)
+    assert found["colour.npy"]["value"] == found["mean.npy"]["value"] != found["plain.npy"]["value"]
+    assert [record["converted"] for record in found.values()] == [
+        [],
+        ["32 x 32 cropped to 28 x 28"],
+        ["grey in three channels to one"],
+        ["grey in three channels to one", "32 x 32 cropped to 28 x 28"],
+        ["colour averaged to grey"],
+        [],
+    ]
+
+
+def test_the_old_advice_for_the_wrong_range_is_said_aloud(command: Command, workdir: Path, real: Any) -> None:
+    images = real["test"][0][:60].squeeze(1).numpy()
+    wrong = (images / 255 + 1) * 127.5
+    labels = np.arange(60).astype(str)
+    np.savez("grey.npz", images=wrong.round().astype(np.uint8), labels=labels)
+    result = command("evaluate", "samples=grey.npz", "num_samples=60")
+    assert result.code == 0, result.err
+    assert result.err.splitlines() == [
+        "note: samples=grey.npz: its labels are not used: they are text, not whole numbers",
+        "note: samples=grey.npz: holds no black: the darkest pixel of most images is 128 of 255; were values in [0, 1] "
+        "turned into bytes as if they were in [-1, 1]?",
+    ]
+
+
 # --- what cannot be scored
 
 
@@ -329,7 +401,7 @@ def with_nan() -> np.ndarray:
         ((IMAGES > 0), f"is bool; {UINT8}: "),
         ((IMAGES > 0).astype(np.uint8), "its largest value is 1; must go from 0 to 255: "),
         (IMAGES[:, :27], "has the shape 30 x 27 x 28; must be N x 28 x 28 or N x 1 x 28 x 28"),
-        (IMAGES[:, None].repeat(3, 1), "has the shape 30 x 3 x 28 x 28; must be N x 28 x 28"),
+        (IMAGES[:, None].repeat(4, 1), "has the shape 30 x 4 x 28 x 28; must be N x 28 x 28"),
         (IMAGES[0], "has the shape 28 x 28; must be N x 28 x 28"),
         (IMAGES.reshape(30, -1), "has the shape 30 x 784; must be N x 28 x 28"),
         (IMAGES[:0], "holds no images"),
@@ -394,7 +466,10 @@ def test_files_that_cannot_be_scored(command: Command, workdir: Path) -> None:
     np.savez("labels.npz", images=IMAGES, labels=np.arange(29))
     refuse(command, workdir, "labels.npz", "labels must be 30 whole numbers, 0 or more")
     np.savez("pickled_labels.npz", images=IMAGES, labels=np.array([Evil()] * 30))
-    refuse(command, workdir, "pickled_labels.npz", "it holds pickled objects")
+    for labels, why in (("pickled_labels", "it holds pickled objects"), ("text", "they are text")):
+        np.savez("text.npz", images=IMAGES, labels=np.arange(30).astype(str))
+        line = f"cas=true needs their labels, as whole numbers in an array named labels in an .npz; {why}"
+        refuse(command, workdir, f"{labels}.npz", line, "cas=true", "num_samples=30")
     assert not Path("executed").exists()
 
 
@@ -411,27 +486,12 @@ def test_folders_that_cannot_be_scored(command: Command, workdir: Path) -> None:
     content = Path("unreadable/a.png").read_bytes()
     Path("unreadable/a.png").write_bytes(content[: len(content) // 2])
     refuse(command, workdir, "unreadable", "a.png: cannot be read as an image (")
-    Path("colour").mkdir()
-    Image.fromarray(np.random.default_rng(0).integers(0, 255, (28, 28, 3), dtype=np.uint8)).save("colour/a.png")
-    refuse(command, workdir, "colour", "a.png: is a colour image; the data set is grey")
     Path("clear").mkdir()
     Image.fromarray(np.stack([IMAGES[0], IMAGES[0] // 2], -1)).save("clear/a.png")
     refuse(command, workdir, "clear", "a.png: cannot be read as an image (it is transparent in part")
     Path("deep").mkdir()
     Image.fromarray(IMAGES[0].astype(np.uint16) * 200).save("deep/a.png")
     refuse(command, workdir, "deep", "a.png: cannot be read as an image (its mode is I;16; save it with 8 bits)")
-    Path("large").mkdir()
-    Image.fromarray(np.full((32, 32), 200, dtype=np.uint8)).save("large/a.png")
-    refuse(command, workdir, "large", "has the shape 1 x 32 x 32; must be N x 28 x 28")
-
-
-def test_layouts_of_colour_and_grey_arrays(tmp_path: Path) -> None:
-    colour = np.random.default_rng(0).integers(0, 255, (5, 3, 28, 28), dtype=np.uint8)
-    for array in (colour, colour.transpose(0, 2, 3, 1)):
-        np.save(tmp_path / "a.npy", array)
-        images, labels = read_samples(tmp_path / "a.npy", shape=(3, 28, 28))
-        assert torch.equal(images, torch.from_numpy(colour))
-        assert labels is None
-    for array in (colour[:, 0], colour[:, :1], colour[:, 0, :, :, None]):
-        np.save(tmp_path / "a.npy", array)
-        assert torch.equal(read_samples(tmp_path / "a.npy", shape=(1, 28, 28))[0], torch.from_numpy(colour[:, :1]))
+    Path("oblong").mkdir()
+    Image.fromarray(np.full((32, 28), 200, dtype=np.uint8)).save("oblong/a.png")
+    refuse(command, workdir, "oblong", "has the shape 1 x 32 x 28; must be N x 28 x 28")

@@ -1,20 +1,33 @@
+import json
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from conftest import config
+from conftest import TINY, Result, config, printed_run
+from lightning.fabric.accelerators.cuda import _check_cuda_matmul_precision
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.profilers import SimpleProfiler
 
+from dcgan.models.precision import without_tf32
 from dcgan.runs import hardware
 from dcgan.runs import run as runs
-from dcgan.runs.hardware import accelerator_for, precision_for, resolve_hardware
-from dcgan.runs.trainer import NoProfiler
+from dcgan.runs.hardware import accelerator_for, precision_for, resolve_hardware, several_processes
+from dcgan.runs.launch import cluster_environment
+from dcgan.runs.provenance import provenance
+from dcgan.runs.trainer import NoProfiler, quiet_lightning
 
 
 @pytest.mark.parametrize(
@@ -142,3 +155,116 @@ def test_nothing_is_profiled_unless_somebody_asks(workdir: Path) -> None:
     for words, kind in (([], NoProfiler), (["trainer.profiler=simple"], SimpleProfiler)):
         given = config("metrics=none", "logger=none", *words, root=os.environ["DCGAN_DATA"])
         assert type(runs.build_run(given, workdir / "run").trainer.profiler) is kind
+
+
+ELSEWHERE = {"MASTER_ADDR": "somewhere.else", "MASTER_PORT": "1", "WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}
+JSM = {"JSM_NAMESPACE_LOCAL_RANK": "1", "JSM_NAMESPACE_RANK": "1", "JSM_NAMESPACE_SIZE": "2"}
+SLURM = {"SLURM_JOB_ID": "17", "SLURM_JOB_NAME": "gan", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"}
+
+
+@pytest.mark.parametrize("srun", [False, True], ids=["", "srun"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"SLURM_NTASKS": "2"},
+        {**SLURM, "SLURM_JOB_NAME": "interactive", "SLURM_STEP_NUM_TASKS": "1"},
+        {**SLURM, "SLURM_NTASKS_PER_NODE": "8", "SLURM_NNODES": "2"},
+        {**SLURM, "SLURM_STEP_NUM_TASKS": "2", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"},  # a seed for each task
+        {"TORCHELASTIC_RUN_ID": "17"},
+        {"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"},
+        {"LSB_JOBID": "17", "LSB_DJOB_RANKFILE": "gone", **JSM},
+        {"KUBERNETES_PORT": "tcp://10.0.0.1:443", "NODE_RANK": "2", "GROUP_RANK": "1", **ELSEWHERE},
+        {"OMPI_COMM_WORLD_SIZE": "2", "OMPI_COMM_WORLD_RANK": "1", "PMI_RANK": "1", "XRT_TPU_CONFIG": "tpu"},
+    ],
+)
+def test_a_run_of_one_process_starts_anywhere_and_in_silence(
+    variables: dict[str, str], srun: bool, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if srun:
+        Path("srun").write_text("#!/bin/sh\n")
+        Path("srun").chmod(0o755)
+        monkeypatch.setenv("PATH", str(Path.cwd()), prepend=os.pathsep)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rank_zero_only, "rank", int(variables.get("RANK", variables.get("SLURM_PROCID", 0))))
+    result = command("train", *TINY, "metrics=none", "trainer.max_steps=2")
+    assert (result.code, result.err) == (0, "")
+    run = Path(printed_run(result.out))
+    assert json.loads((run / "status.json").read_text())["state"] == "finished"
+    assert {path.name for path in run.iterdir()} >= {"config.yaml", "provenance.jsonl", "samples", "checkpoints"}
+
+
+def test_torchrun_with_more_processes_than_the_run_is_for_is_told(
+    command: Callable[..., Result], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TORCHELASTIC_RUN_ID": "17", "WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    result = command("train", *TINY, "metrics=none", "trainer.max_steps=2")
+    assert result.code == 1
+    assert "torchrun started 2 processes of a run that is for one; take trainer.gpus=2, or" in result.err
+    assert result.err.count("\n") == 1
+    assert not (workdir / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind"),
+    [
+        ({}, LightningEnvironment),
+        (SLURM, LightningEnvironment),  # an allocation, in which nothing was started by srun
+        ({**SLURM, "SLURM_STEP_NUM_TASKS": "2", "SLURM_NTASKS_PER_NODE": "2"}, SLURMEnvironment),
+        ({**SLURM, "TORCHELASTIC_RUN_ID": "17"}, TorchElasticEnvironment),
+    ],
+)
+def test_several_processes_are_the_launchers_where_there_is_one(
+    variables: dict[str, str], kind: type[ClusterEnvironment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    environment = cluster_environment(several=True)
+    assert isinstance(environment, kind)
+    assert not getattr(environment, "auto_requeue", False)
+
+
+def test_several_processes_by_any_word() -> None:
+    assert several_processes(2, {"accelerator": "cpu", "devices": 1})
+    assert several_processes(1, {"accelerator": "cpu", "devices": "2"})
+    assert several_processes(1, {"accelerator": "cuda", "devices": [0, 2]})
+    assert not several_processes(1, {"accelerator": "cpu", "devices": 1})
+    assert not several_processes(1, {"accelerator": "cuda", "devices": [2]})
+
+
+def test_cudnn_tries_its_algorithms_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    assert resolve()["benchmark"] is resolve(accelerator="gpu", devices=1)["benchmark"] is True
+    for arguments in ({"gpus": 0}, {"benchmark": False}, {"deterministic": True}, {"deterministic": "warn"}):
+        assert "benchmark" not in resolve(**arguments)
+
+
+def test_what_training_computes_in_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = provenance([])["machine"]
+    assert machine["tf32"] is (torch.cuda.is_available() and torch.cuda.is_tf32_supported())
+    assert machine["cudnn_benchmark"] is torch.backends.cudnn.benchmark
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    for supported in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda supported=supported: supported)
+        assert provenance([])["machine"]["tf32"] is supported
+    monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda: True)
+    with without_tf32():
+        assert provenance([])["machine"]["tf32"] is False
+
+
+def test_nobody_is_told_of_tensor_cores(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is computed in what is decided here, and recorded."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    quiet_lightning()
+    before = torch.get_float32_matmul_precision()
+    _check_cuda_matmul_precision(torch.device("cuda", 0))
+    assert capsys.readouterr() == ("", "")
+    assert torch.get_float32_matmul_precision() == before

@@ -11,9 +11,10 @@ import pytest
 import torch
 from conftest import config
 from lightning import Callback, Trainer
+from lightning.pytorch.callbacks import Timer
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 from torch.utils.data import DataLoader
 
 from dcgan.data.latents import random_stream
@@ -248,6 +249,7 @@ def test_precisions_train_both_networks(precision: str, tmp_path: Path) -> None:
     before = copy.deepcopy(gan.state_dict())
     images = torch.rand(16, 1, 28, 28) * 2 - 1
     observer = Observer()
+    quiet_lightning()
     trainer = Trainer(
         accelerator="cpu",
         max_steps=3,
@@ -281,7 +283,9 @@ def reference_loop(gan: GAN, images: Tensor, *, steps: int, precision: str) -> N
 
     for step in range(steps):
         reals = images.contiguous(memory_format=gan.memory_format).chunk(gan.d_steps)
-        noise = torch.randn(len(images), 100, generator=random_stream(gan.seed, "latents", step)).chunk(gan.d_steps)
+        noise = torch.randn(
+            len(images), gan.generator.latent_dim, generator=random_stream(gan.seed, "latents", step)
+        ).chunk(gan.d_steps)
         for real, latents in zip(reals, noise, strict=True):
             with autocast():
                 fake = gan.generator(latents)
@@ -339,7 +343,7 @@ def test_a_sample_is_the_same_at_any_number() -> None:
 
 
 def test_the_fast_forms_compute_the_same_function() -> None:
-    latents, images = torch.randn(8, 100), torch.rand(8, 1, 28, 28)
+    latents, images = torch.randn(8, 64), torch.rand(8, 1, 28, 28)
     plain, fast = (build_gan(config("model.width=16", f"fast={on}")) for on in (False, True))
     assert fast.discriminator.body[2].weight.is_contiguous(memory_format=torch.channels_last)
     gradients = []
@@ -529,3 +533,25 @@ def test_dropout_follows_from_seed_and_step_too(tmp_path: Path) -> None:
 
     one, other = trained(1), trained(2)
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+class Clock(Callback):
+    """Ten seconds a step, and the rate of each."""
+
+    def __init__(self, *, steps: int) -> None:
+        self.steps, self.rates = steps, list[float]()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.steps += 1
+        self.rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+
+@pytest.mark.parametrize("done", [0, 4])
+def test_a_rate_falls_over_the_time_that_there_is(done: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resumed run's clock begins where it stood."""
+    clock = Clock(steps=done)
+    monkeypatch.setattr(Timer, "time_elapsed", lambda *_: 10.0 * clock.steps)
+    gan = make_gan(Recorder(), rates=Rates("linear"), optimizer=partial(SGD, lr=0.5))
+    trainer = fit(gan, tmp_path, steps=90, callbacks=[clock], max_time={"seconds": 100})
+    assert trainer.global_step == 10 - done
+    assert clock.rates == pytest.approx([0.5 * (1 - step / 10) for step in range(done, 10)])

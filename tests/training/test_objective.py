@@ -33,6 +33,20 @@ class Mean(Discriminator):
         return Verdict(logits, logits[:, None] * torch.tensor([1.0, 0.0, 0.0]) if self.classes else None)
 
 
+class Sloped(Discriminator):
+    """Its slope differs from image to image; counts its passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.body = nn.Sequential(nn.Flatten(), nn.Linear(4, 8), nn.Softplus(), nn.Linear(8, 1))
+        self.passes = 0
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        self.passes += 1
+        return Verdict(self.body(images).squeeze(1))
+
+
 def turn(*, seed: int = 0, labels: Tensor | None = None, step: int = 0) -> Round:
     draws = Draws(torch.Generator().manual_seed(seed), rank=0, world=1, device=torch.device("cpu"))
     return Round(REAL, labels, draws, step)
@@ -70,10 +84,13 @@ def test_a_relativistic_loss_sees_both_sides() -> None:
 @pytest.mark.parametrize("every", [1, 4])
 def test_a_lazy_penalty_has_the_same_mean(every: int) -> None:
     objective = Objective(Hinge(), penalty=PENALTIES["r1"], gamma=3.0, penalty_every=every)
-    terms = [of_discriminator(objective, step=step).terms for step in range(16)]
+    outcomes = [of_discriminator(objective, step=step) for step in range(16)]
+    terms = [outcome.terms for outcome in outcomes]
     added = [term["penalty"].item() for term in terms if "penalty" in term]
     assert len(added) == 16 / every
     assert sum(added) / 16 == pytest.approx(3.0 * 0.5 * 2.0**2 / 4)
+    shown = [outcome.penalty.item() for outcome in outcomes if outcome.penalty is not None]
+    assert shown == pytest.approx([3.0 * 0.5 * 2.0**2 / 4] * len(added))
     assert "penalty" not in of_generator(objective).terms
 
 
@@ -95,9 +112,33 @@ def test_the_penalty_is_taken_where_the_discriminator_looks() -> None:
         Hinge(), augment=InstanceNoise(std=1.0, decay_steps=10), penalty=PENALTIES["r1_r2"], gamma=1.0
     )
     of_discriminator(objective, network)
-    real, fake, r1, r2 = network.seen
+    assert len(network.seen) == 2  # the penalty takes the slope of the verdicts that are there
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        of_discriminator(objective, network)
+    real, fake, r1, r2 = network.seen[2:]
     assert torch.equal(real, r1)
     assert torch.equal(fake, r2)
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_is_the_same_with_the_verdict_that_is_there(name: str) -> None:
+    """Same value and gradients as from a pass of its own, with none where it looks at the images of the loss."""
+    words = {"penalty": PENALTIES[name], "gamma": 3.0, "augment": InstanceNoise(std=1.0, decay_steps=10)}
+    found = []
+
+    def with_passes_of_its_own(*arguments: Any, **more: Any) -> Tensor:
+        return PENALTIES[name](*arguments, **more)
+
+    for penalty in (PENALTIES[name], with_passes_of_its_own):
+        network = Sloped()
+        outcome = of_discriminator(Objective(Hinge(), **words | {"penalty": penalty}), network)
+        outcome.total.backward()
+        found.append([outcome.terms["penalty"].detach(), *(p.grad for p in network.parameters()), network.passes])
+    (*shared, passes), (*apart, more_passes) = found
+    for one, other in zip(shared, apart, strict=True):
+        torch.testing.assert_close(one, other)
+    assert passes == {"r1": 2, "r2": 2, "r1_r2": 2, "wgan_gp": 3, "dragan": 3}[name]
+    assert more_passes == {"r1_r2": 4}.get(name, 3)
 
 
 def test_consistency_is_the_squared_difference_of_logits() -> None:

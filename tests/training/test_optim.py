@@ -29,6 +29,14 @@ def test_the_rate_over_five_steps(schedule: str, warmup: int, expected: list[flo
     assert factors(schedule, warmup=warmup, total=5, steps=5) == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("total", "expected"), [(math.inf, [1, 0.75, 0.5, 0.25]), (5, [1, 0.75, 0.5, 0.25])])
+def test_the_rate_falls_over_whichever_ends_first(total: float, expected: list[float]) -> None:
+    factors = [learning_rate_factor("linear", warmup=0, step=i, total=total, time=i / 4) for i in range(4)]
+    assert factors == pytest.approx(expected)
+    slow = [learning_rate_factor("linear", warmup=0, step=i, total=4, time=i / 100) for i in range(4)]
+    assert slow == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
 def test_a_run_without_end_keeps_its_rate() -> None:
     assert factors("constant", warmup=0, total=math.inf, steps=3) == [1, 1, 1]
 
@@ -48,7 +56,7 @@ def test_every_optimiser_has_its_option() -> None:
 @pytest.mark.parametrize(
     ("words", "discriminator", "generator"),
     [
-        ([], ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}), ("Adam", {"lr": 2e-4})),
+        ([], ("Adam", {"lr": 2e-3, "betas": (0.5, 0.999)}), ("Adam", {"lr": 2e-3})),
         (["optimizer=adam_ttur"], ("Adam", {"lr": 4e-4, "betas": (0.0, 0.9)}), ("Adam", {"lr": 1e-4})),
         (["optimizer=adam_ttur", "optimizer.lr=1e-3"], ("Adam", {"lr": 4e-4}), ("Adam", {"lr": 1e-3})),
         (["optimizer=adamw"], ("AdamW", {"weight_decay": 0.01}), ("AdamW", {"weight_decay": 0.01})),
@@ -61,9 +69,9 @@ def test_every_optimiser_has_its_option() -> None:
                 "optimizer.discriminator.momentum=0.5",
             ],
             ("SGD", {"lr": 0.1, "momentum": 0.5}),
-            ("Adam", {"lr": 2e-4, "betas": (0.5, 0.999)}),
+            ("Adam", {"lr": 2e-3, "betas": (0.5, 0.999)}),
         ),
-        (["optimizer.generator.name=rmsprop"], ("Adam", {}), ("RMSprop", {"lr": 2e-4})),
+        (["optimizer.generator.name=rmsprop"], ("Adam", {}), ("RMSprop", {"lr": 2e-3})),
     ],
 )
 def test_what_is_configured_is_what_steps(words: list[str], discriminator: tuple, generator: tuple) -> None:

@@ -1,0 +1,88 @@
+"""What is not finite stops a run where it is first seen, before anything is drawn, ranked or saved of it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning import Callback, Trainer
+from torch import Tensor, nn
+
+from dcgan.runs.dashboard import STEPPED, is_shown
+from dcgan.runs.finite import not_finite, tensors_of
+from dcgan.training.gan import GAN
+from dcgan.training.objective import Outcome
+
+
+class NotFiniteError(ValueError):
+    """A run that cannot go on."""
+
+
+class Health(Callback):
+    """Looks at losses, weights and optimisers in every step that is shown, evaluated, drawn from or saved.
+
+    Steps between are not looked at: each look waits for the device.
+
+    Args:
+        last: the checkpoint that a person can go on from.
+        intervals: of evaluations, grids and checkpoints, in steps.
+    """
+
+    def __init__(self, last: Path, *intervals: int) -> None:
+        self.last, self.intervals = last, intervals
+        self._seen = -1
+
+    def on_train_batch_end(  # type: ignore[override]
+        self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int
+    ) -> None:
+        """Look where something else is about to."""
+        step = trainer.global_step
+        due = trainer.should_stop or step == trainer.max_steps or any(step % every == 0 for every in self.intervals)
+        if due or is_shown(trainer, step):
+            self._look(trainer, pl_module, outputs)
+
+    def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Look at what training ended with."""
+        if self._seen != trainer.global_step:
+            self._look(trainer, pl_module, {})
+
+    def _look(self, trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> None:
+        self._seen = trainer.global_step
+        found = next(_faults(trainer, gan, outcomes), "")
+        stop = bool(found)
+        if trainer.world_size > 1:
+            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
+        if stop:
+            kept = f"{self.last} is from before" if self.last.exists() else "no checkpoint was saved before"
+            found = found or "another process met what is not finite"
+            raise NotFiniteError(f"step {trainer.global_step}: {found}; {kept}")
+
+
+def _faults(trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> Iterator[str]:
+    """What is wrong with each network, and what to turn."""
+    networks: tuple[nn.Module, ...] = (gan.discriminator, gan.generator)
+    knobs = [_knob(trainer, index, outcomes) for index in (0, 1)]
+    judged = outcomes.get("discriminator")
+    if judged and not_finite({"real": judged.real}) is None and not_finite({"fake": judged.fake}):
+        yield f"the generator's images are not finite; {knobs[1]}"  # or their verdict would be
+    for name, network, optimizer, knob in zip(STEPPED, networks, trainer.optimizers, knobs, strict=True):
+        if name in outcomes and (part := _fault_of(outcomes[name])):
+            yield f"the {name}'s {part} is not finite; {knob}"
+        if weight := not_finite(network.state_dict()):
+            yield f"the {name}'s weights are not finite ({weight}); {knob}"
+        if part := not_finite(dict(tensors_of(optimizer.state_dict()["state"]))):
+            yield f"the optimiser of the {name} is not finite ({part.rpartition('.')[2]}); {knob}"
+
+
+def _fault_of(outcome: Outcome) -> str | None:
+    return not_finite({"loss": outcome.loss, **outcome.terms, "logit": outcome.real, "logit of fakes": outcome.fake})
+
+
+def _knob(trainer: Trainer, index: int, outcomes: Mapping[str, Outcome]) -> str:
+    """What would keep a network in bounds."""
+    name, group = STEPPED[index], trainer.optimizers[index].param_groups[0]
+    ways = [f"lower optimizer.{name}.lr (now {group.get('initial_lr', group['lr']):g})", f"set optimizer.{name}.clip"]
+    if name in outcomes and "penalty" in outcomes[name].terms:
+        ways.insert(0, "lower penalty.gamma")
+    if str(trainer.precision).startswith("16"):
+        ways.append("take trainer.precision=32-true")
+    return " or ".join(ways)

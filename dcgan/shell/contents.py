@@ -1,0 +1,79 @@
+"""What a file is in truth, where a reader wanted something else under its name: the words for it. Imports no torch."""
+
+import codecs
+import zipfile
+from pathlib import Path
+
+LOOKED_AT = 512  # bytes
+ARRAYS = "an .npz of arrays"
+PYTORCH = "a file of PyTorch's"
+BEGINNINGS = (
+    (b"version https://git-lfs", "a git-lfs pointer, not the file itself; 'git lfs pull' fetches that"),
+    (b"\x1f\x8b", "packed with gzip; unpack it with gunzip"),
+    (b"BZh", "packed with bzip2; unpack it"),
+    (b"\xfd7zXZ", "packed with xz; unpack it"),
+    (b"7z\xbc\xaf", "a 7-zip archive; unpack it"),
+    (b"Rar!", "a RAR archive; unpack it"),
+    (b"\x89PNG", "a PNG picture"),
+    (b"\xff\xd8\xff", "a JPEG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"\x89HDF", "an HDF5 file"),
+    (b"MATLAB", "a MATLAB file"),
+    (b"%PDF", "a PDF document"),
+    (b"\x00\x00\x08", "an IDX file"),
+    *((b"\x80" + bytes([version]), "a pickle, which could execute code") for version in range(2, 6)),
+    *((mark, "text in UTF-16") for mark in (b"\xff\xfe", b"\xfe\xff")),
+)
+
+
+def what_is(path: Path) -> str | None:
+    """Words that follow "it is": ``empty``, ``a web page``, ``a git-lfs pointer ...``. None: nothing that we know."""
+    if path.is_dir():
+        return "a folder"
+    if path.is_symlink() and not path.exists():
+        return f"a link that leads nowhere ({path.readlink()})"
+    try:
+        with path.open("rb") as file:
+            start = file.read(LOOKED_AT)
+    except OSError:
+        return None
+    if start.startswith(b"PK"):
+        return _kind_of_zip(path)
+    if start[8:10] == b'{"':
+        return "a safetensors file"
+    known = (words for beginning, words in BEGINNINGS if start.startswith(beginning))
+    return next(known, None) or _kind_of_text(start)
+
+
+def _kind_of_zip(path: Path) -> str:
+    """PyTorch, NumPy and many others pack with zip."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return "a zip archive without its end: damaged"
+    if any(name.endswith("data.pkl") for name in names):
+        return PYTORCH
+    if all(name.endswith(".npy") for name in names):
+        return ARRAYS
+    return f"a zip archive of {names[0] if len(names) == 1 else f'{len(names)} files'}; unpack it"
+
+
+def _kind_of_text(start: bytes) -> str | None:
+    if not start.strip(b"\x00"):
+        return "all zeros: its space was reserved, but it was never written" if start else "empty"
+    text = start.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if text.startswith((b"<!doctype html", b"<html", b"<head")):
+        return "a web page, such as a download's error or login page"
+    if text.startswith(b"<?xml"):
+        return "an XML document, such as a download's error"
+    return "text" if _is_text(start) else None
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # the last letter may be cut
+    except UnicodeDecodeError:
+        return False
+    return all(letter.isprintable() or letter in "\t\n\r\f\ufeff" for letter in text)

@@ -1,0 +1,68 @@
+"""Files that are whole or not there, and JSON that every reader takes."""
+
+import errno
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether it says that a disk, or one's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in FULL
+
+
+@contextmanager
+def naming(target: Path) -> Iterator[None]:
+    """Have an OSError from inside name ``target``: temporary names were never typed, and a full disk names no file."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        cause = error if isinstance(error, OSError) else error.__context__  # torch.save's own, over the disk's
+        if not isinstance(cause, OSError) or cause.errno is None:
+            raise
+        raise OSError(cause.errno, cause.strerror, str(target)) from error
+
+
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
+    """A name beside ``target`` to write to; synced, and renamed to ``target``, at the end.
+
+    A reader or a power cut finds the old file or the new one, whole. Permissions are by the umask, as of any file.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    with naming(target):
+        try:
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(target)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON, which has no NaN and no infinity: they become null."""
+    return json.dumps(_finite(value), allow_nan=False, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def append_json(path: Path, value: Any) -> None:
+    """Append one line, on a line of its own though what wrote before was stopped in the middle of one."""
+    with naming(path), path.open("a+b") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
+        start = b"" if file.read() in (b"", b"\n") else b"\n"
+        file.write(start + to_json(value).encode() + b"\n")
