@@ -44,3 +44,20 @@ def test_under_nohup_a_closed_terminal_stays_ignored(stop: GracefulStop) -> None
     assert stop.received is None
     stop.on_train_end(TRAINER, None)  # type: ignore[arg-type]
     assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def test_processes_ask_each_other_every_20_steps(stop: GracefulStop) -> None:
+    """The other one is told at step 5, and both stop at 20."""
+    asked: list[int] = []
+
+    def reduce(mine: bool, *, all: bool) -> bool:
+        asked.append(trainer.global_step)
+        return mine or trainer.global_step >= 5
+
+    strategy = SimpleNamespace(reduce_boolean_decision=reduce)
+    trainer: Any = SimpleNamespace(world_size=2, should_stop=False, global_step=0, strategy=strategy)
+    while not trainer.should_stop:
+        trainer.global_step += 1
+        stop.on_train_batch_end(trainer, None)  # type: ignore[arg-type]
+    assert asked == [20]
+    assert stop.received == signal.SIGTERM
