@@ -557,10 +557,12 @@ def test_everything_random_resumes_exactly(command: Command, workdir: Path) -> N
     assert_same(state(run), state(straight))
 
 
-def test_a_run_whose_rate_falls_to_zero_is_not_made_longer(command: Command, workdir: Path) -> None:
+@pytest.mark.parametrize("word", ["trainer.max_steps=4", "trainer.max_epochs=4", "trainer.max_time=00:00:09:00"])
+def test_a_run_whose_rate_falls_to_zero_is_not_made_longer(word: str, command: Command, workdir: Path) -> None:
     run = train(command, "trainer.max_steps=2", "metrics=none", "optimizer.schedule=linear")
-    refused = command("train", f"resume={run}", "trainer.max_steps=4")
-    line = f"error: trainer.max_steps=4: the run {run} has 2, over which its learning rate falls (optimizer.schedule"
+    refused = command("train", f"resume={run}", word)
+    then = "2" if "steps" in word else "None"
+    line = f"error: {word}: the run {run} has {then}, over which its learning rate falls (optimizer.schedule"
     assert refused.err.startswith(line)
 
 
