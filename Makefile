@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test check lint format dashboard bench clean
+.PHONY: help install train test test-gpu check lint format dashboard bench clean
 
 help:  ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/installed  ## create .venv with the pinned versions
 
@@ -22,6 +22,9 @@ train: install  ## train on MNIST for a few minutes (ARGS='seed=1 ...' is passed
 
 test: install  ## the test suite (ARGS='-m fast': the inner loop, under a minute)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-gpu: install  ## what only a GPU can show; says how many of it this machine could not
+	$(BIN)/python -m pytest -m gpu $(ARGS)
 
 check: install  ## what CI checks: lint, format, types
 	$(BIN)/ruff check .

@@ -26,10 +26,23 @@ SLOW = {"command", "mnist_root", "digits", "recipe"}  # fixtures of tests that t
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``-m fast``: the inner loop."""
+    """``-m fast``: the inner loop. ``-m gpu``: what a machine without one skips."""
     for item in items:
         if not SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("fast")
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason=NO_GPU))
+
+
+NO_GPU = f"no CUDA device on this machine (torch {torch.__version__})"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How much a GPU would have shown."""
+    skipped = [report for report in terminalreporter.stats.get("skipped", []) if NO_GPU in str(report.longrepr)]
+    if skipped:
+        terminalreporter.section("GPU", sep="!", red=True, bold=True)
+        terminalreporter.line(f"{len(skipped)} tests were SKIPPED, and nothing was shown of a GPU: {NO_GPU}", red=True)
 
 
 class Result(NamedTuple):

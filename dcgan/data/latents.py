@@ -39,6 +39,11 @@ def _bits(seed: int, purpose: str, step: int) -> np.random.Philox:
     return np.random.Philox(np.random.SeedSequence([seed, PURPOSES[purpose], step]))
 
 
+def sent(values: Tensor, device: torch.device) -> Tensor:
+    """``values`` of the CPU on ``device``, which goes on with its work meanwhile, and so does this process."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+
+
 class Draws:
     """Random tensors of one step: drawn on the CPU for all processes together, of which this one gets its rows."""
 
@@ -54,7 +59,7 @@ class Draws:
         return self._own(torch.randn(n * self.world, *shape, generator=self.stream))
 
     def _own(self, values: Tensor) -> Tensor:
-        return own_share(values, parts=1, rank=self.rank, world=self.world).to(self.device)
+        return sent(own_share(values, parts=1, rank=self.rank, world=self.world), self.device)
 
 
 def step_latents(seed: int, *, step: int, shape: tuple[int, int], parts: int, rank: int, world: int) -> Tensor:

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Sampler
 
 from dcgan.config.catalogue import CATALOGUE
 from dcgan.config.registry import lookup
 from dcgan.data.images import fit, to_float, with_channels
-from dcgan.data.latents import own_share, random_stream
+from dcgan.data.latents import own_share, random_stream, sent
 from dcgan.data.readers import read
 from dcgan.data.sources import is_prepared
 
@@ -46,24 +47,32 @@ class StepSampler(Sampler[Tensor]):
             yield own_share(rows, parts=self.parts, rank=self.rank, world=self.world)
 
 
-class InMemory(Dataset[tuple[Tensor, Tensor]]):
-    """uint8 images (N, C, H, W) and their labels (N,), gathered with a tensor of indices at once."""
+class InMemory(NamedTuple):
+    """uint8 images (N, C, H, W) and their labels (N,)."""
 
-    def __init__(self, images: Tensor, labels: Tensor) -> None:
-        self.images, self.labels = images, labels
+    images: Tensor
+    labels: Tensor
 
-    def __getitem__(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        return self.images[index], self.labels[index]
+    def gather(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Those of ``rows`` (n,), which lie where the images do."""
+        return self.images[rows], self.labels[rows]
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def fits(self, device: torch.device) -> bool:
+        """Whether all of them may live on ``device``: a GPU keeps the most of its memory for training."""
+        if device.type != "cuda":
+            return device.type == "cpu"
+        return self.images.nbytes <= SHARE * torch.cuda.get_device_properties(device).total_memory
+
+
+SHARE = 0.25  # of a GPU's memory, the most that images take
 
 
 class ImageData(LightningDataModule):
     """The data set ``name`` at one resolution and channel count; a training batch is ``d_steps * batch_size`` images,
     over all processes.
 
-    The test split is never trained on. Batches are uint8 until they are on the device, then float in [-1, 1].
+    The test split is never trained on. What travels to a GPU in a step is the numbers of its images: they live there as
+    uint8, if it has room, and become float in [-1, 1] there.
 
     Raises:
         ValueError: the batch is larger than the data set, or the name is unknown.
@@ -80,6 +89,7 @@ class ImageData(LightningDataModule):
         self.name, self.root, self.resolution, self.channels = name, root, resolution, channels
         self.batch_size, self.d_steps, self.seed = batch_size, d_steps, seed
         self._splits: dict[str, InMemory] = {}
+        self._there: InMemory | None = None  # the training split, on the device
 
     def split(self, name: str) -> InMemory:
         """The official split ``train`` or ``test``, at this module's resolution and channel count."""
@@ -103,7 +113,7 @@ class ImageData(LightningDataModule):
         Args:
             pack: images that are judged together; each process needs two of them, for batch norm.
         """
-        needed, there = self.batch_size * self.d_steps, len(self.split("train"))
+        needed, there = self.batch_size * self.d_steps, len(self.split("train").labels)
         if needed > there:
             raise ValueError(
                 f"data.batch_size={self.batch_size} with d_steps={self.d_steps} needs {needed} images a step; "
@@ -118,24 +128,25 @@ class ImageData(LightningDataModule):
                 f"two images each at least; take a multiple of {least}, such as {nearest}"
             )
 
-    def train_dataloader(self) -> DataLoader[tuple[Tensor, Tensor]]:
-        """Batches of uint8 images and labels, from the step at which the trainer stands."""
-        train = self.split("train")
-        sampler = StepSampler(len(train), step_size=self.batch_size * self.d_steps, parts=self.d_steps, seed=self.seed)
+    def train_dataloader(self) -> StepSampler:
+        """The indices of each step's images, from the step at which the trainer stands."""
+        step_size = self.batch_size * self.d_steps
+        sampler = StepSampler(len(self.split("train").labels), step_size=step_size, parts=self.d_steps, seed=self.seed)
         if self.trainer is not None:
             trainer = self.trainer
             sampler.first_step = lambda: trainer.global_step
             sampler.rank, sampler.world = trainer.global_rank, trainer.world_size
-        # A generator of its own: the loader's base seed would otherwise be drawn from the global one.
-        return DataLoader(
-            train,
-            sampler=sampler,
-            batch_size=None,
-            generator=torch.Generator(),
-            pin_memory=torch.cuda.is_available(),
-        )
+        return sampler
 
-    def on_after_batch_transfer(self, batch: tuple[Tensor, Tensor], dataloader_idx: int) -> tuple[Tensor, Tensor]:
-        """Scale to [-1, 1] on the device: a quarter of the bytes travel."""
-        images, labels = batch
+    def transfer_batch_to_device(
+        self, batch: Tensor, device: torch.device, dataloader_idx: int
+    ) -> tuple[Tensor, Tensor]:
+        """Indices (N,) -> float images (N, C, H, W) in [-1, 1] and labels (N,), on ``device``."""
+        train = self.split("train")
+        if not train.fits(device):
+            images, labels = (sent(values, device) for values in train.gather(batch))
+        else:
+            if self._there is None or self._there.images.device != device:
+                self._there = InMemory(train.images.to(device), train.labels.to(device))
+            images, labels = self._there.gather(sent(batch, device))
         return to_float(images), labels

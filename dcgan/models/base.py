@@ -14,7 +14,8 @@ from dcgan.data.images import to_uint8
 from dcgan.data.latents import sample_latents
 from dcgan.models.precision import full_float32
 
-SAMPLING_BATCH = 100  # always this many at once, padded: a float32 matrix product rounds differently at other sizes
+# Always this many at once, padded: a float32 matrix product rounds differently at other sizes.
+SAMPLING_BATCH, SAMPLING_BATCH_OF_GPUS = 100, 1000
 
 
 class Verdict(NamedTuple):
@@ -52,9 +53,10 @@ class Generator(nn.Module):
         device = next(self.parameters(), torch.empty(0)).device
         latents = sample_latents(seed=seed, n=n, latent_dim=self.latent_dim)
         labels = class_of_samples(n, num_classes=self.num_classes) if labels is None else labels
-        padding = -n % SAMPLING_BATCH
-        batches = F.pad(latents, (0, 0, 0, padding)).to(device).split(SAMPLING_BATCH)
-        labelled = F.pad(labels, (0, padding)).to(device).split(SAMPLING_BATCH) if labels is not None else None
+        at_once = SAMPLING_BATCH if device.type == "cpu" else SAMPLING_BATCH_OF_GPUS
+        padding = -n % at_once
+        batches = F.pad(latents, (0, 0, 0, padding)).to(device).split(at_once)
+        labelled = F.pad(labels, (0, padding)).to(device).split(at_once) if labels is not None else None
         with full_float32(device.type), _evaluating(self):
             images = [to_uint8(self(batch, labelled[i] if labelled else None)).cpu() for i, batch in enumerate(batches)]
         return torch.cat(images)[:n]

@@ -69,7 +69,6 @@ def quiet_lightning() -> None:
 
 
 QUIETED = (
-    r"The 'train_dataloader' does not have many workers",  # batches are gathered from memory
     r"Found \d+ module\(s\) in eval mode at the start of training",  # the averaged generator, always
     r"You're resuming from a checkpoint that ended before the epoch ended",  # batches follow from the step
     r"The number of training batches .* is smaller than the logging interval",  # which counts steps of the run

@@ -12,13 +12,13 @@ from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_clos
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dcgan.data.latents import Draws, random_stream, seeded_layers, step_latents
+from dcgan.data.latents import Draws, random_stream, seeded_layers, sent, step_latents
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
 from dcgan.models.precision import without_tf32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
-from dcgan.training.optim import Rates, gradient_scale, share_of_time
+from dcgan.training.optim import Rates, share_of_time, unscale
 from dcgan.training.player import Player, frozen
 
 
@@ -99,7 +99,7 @@ class GAN(LightningModule):
         stream = random_stream(self.seed, "step", step)  # for whatever else the step draws at random
         draws = Draws(stream, rank=rank, world=world, device=self.device)
         of_each = labels.chunk(self.d_steps) if self.generator.num_classes else (None,) * self.d_steps
-        parts = zip(latents.to(self.device).chunk(self.d_steps), images.chunk(self.d_steps), of_each, strict=True)
+        parts = zip(sent(latents, self.device).chunk(self.d_steps), images.chunk(self.d_steps), of_each, strict=True)
         return ((noise, Round(real, label, draws, step)) for noise, real, label in parts)
 
     def _update(self, index: int, outcome: Outcome) -> Outcome:
@@ -118,8 +118,9 @@ class GAN(LightningModule):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip; Lightning asks callbacks first, so the dashboard has seen the gradients as they were."""
         player = self.players[self.trainer.optimizers.index(optimizer)]
-        if player.clip is not None:  # else nobody asks for the scale, which a GPU would have to be waited for
-            player.clip_gradients(scale=gradient_scale(self.trainer, optimizer))
+        if player.clip is not None:
+            unscale(self.trainer, optimizer)
+            player.clip_gradients()
 
     @property
     def world(self) -> int:

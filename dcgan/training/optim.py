@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lightning import Trainer
 from lightning.pytorch.callbacks import Timer
@@ -92,5 +92,16 @@ class Rates(NamedTuple):
 
 def gradient_scale(trainer: Trainer, optimizer: Optimizer) -> float:
     """By how much gradients are scaled up when Lightning is about to step: 16-mixed leaves that to fused optimisers."""
+    scaler = _scaler_left_to(trainer, optimizer)
+    return float(scaler.get_scale()) if scaler else 1.0
+
+
+def unscale(trainer: Trainer, optimizer: Optimizer) -> None:
+    """Scale them down now, without asking the device by how much."""
+    if scaler := _scaler_left_to(trainer, optimizer):
+        scaler.unscale_(optimizer)
+
+
+def _scaler_left_to(trainer: Trainer, optimizer: Optimizer) -> Any:
     scaler = getattr(trainer.precision_plugin, "scaler", None)
-    return float(scaler.get_scale()) if scaler and getattr(optimizer, "_step_supports_amp_scaling", False) else 1.0
+    return scaler if getattr(optimizer, "_step_supports_amp_scaling", False) else None

@@ -27,10 +27,10 @@ class Player(Generic[Network]):
     clip: float | None = None
     weight_clip: float | None = None
 
-    def clip_gradients(self, *, scale: float) -> None:
-        """``scale``: by how much gradients are scaled up now."""
+    def clip_gradients(self) -> None:
+        """Before each step; gradients must not be scaled up."""
         if self.clip is not None:
-            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip * scale)
+            nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
 
     @torch.no_grad()
     def clip_weights(self) -> None:

@@ -22,6 +22,7 @@ import time
 import timeit
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,7 @@ from torchvision.datasets import MNIST
 
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
-from dcgan.data.images import to_float
-from dcgan.data.latents import random_stream
-from dcgan.data.module import StepSampler
+from dcgan.data.latents import random_stream, sent
 from dcgan.data.sources import prepare
 from dcgan.runs import run as runs
 from dcgan.training import build
@@ -51,8 +50,9 @@ RESULTS = Path(__file__).parent / "results.jsonl"
 
 def plain_loop(config: TrainConfig) -> Iterator[None]:
     """The loop of the tutorials: float32, default layout, a DataLoader over torchvision's MNIST and its transforms."""
+    device = device_of(config)
     gan = build.build_gan(replace(config, fast=False))
-    generator, discriminator = gan.generator, gan.discriminator
+    generator, discriminator = gan.generator.to(device), gan.discriminator.to(device)
     g_optimizer, d_optimizer = (
         torch.optim.Adam(net.parameters(), lr=2e-4, betas=(0.5, 0.999)) for net in (generator, discriminator)
     )
@@ -61,15 +61,15 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
         MNIST(config.data.root, transform=transform), batch_size=config.data.batch_size, shuffle=True, drop_last=True
     )
     criterion = torch.nn.BCEWithLogitsLoss()
-    ones, zeros = torch.ones(config.data.batch_size), torch.zeros(config.data.batch_size)
+    ones, zeros = (make(config.data.batch_size, device=device) for make in (torch.ones, torch.zeros))
     for step in itertools.count():
         if step % len(data) == 0:
             batches = iter(data)
-        real, _ = next(batches)
+        real = next(batches)[0].to(device)
         discriminator.zero_grad()
         real_loss = criterion(discriminator(real).logits, ones)
         real_loss.backward()
-        fake = generator(torch.randn(config.data.batch_size, config.model.latent_dim))
+        fake = generator(torch.randn(config.data.batch_size, config.model.latent_dim, device=device))
         fake_loss = criterion(discriminator(fake.detach()).logits, zeros)
         fake_loss.backward()
         d_optimizer.step()
@@ -84,7 +84,7 @@ def plain_loop(config: TrainConfig) -> Iterator[None]:
 
 def serve_plain_loop(config: TrainConfig, pipe: Connection) -> None:
     """Takes as many steps as the pipe says and answers how many seconds they took, until it says 0."""
-    del os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"]  # Lightning's: see ask_for_gpus_once in dcgan/runs/hardware.py
+    os.environ.pop("PYTORCH_NVML_BASED_CUDA_CHECK", None)  # Lightning's: ask_for_gpus_once in dcgan/runs/hardware.py
     loop = plain_loop(config)
     while steps := pipe.recv():
         pipe.send(seconds(loop, steps))
@@ -94,25 +94,39 @@ def seconds(loop: Iterator[None], steps: int) -> float:
     started = time.perf_counter()
     for _ in range(steps):
         next(loop)
+    wait()
     return time.perf_counter() - started
+
+
+def wait() -> None:
+    """Until a GPU has done what it was told; a clock would else stop too early."""
+    if torch.accelerator.is_available():
+        torch.accelerator.synchronize()
+
+
+def device_of(config: TrainConfig) -> torch.device:
+    return torch.device("cpu" if config.trainer.gpus == 0 else "cuda:0")
 
 
 def bare_loop(run: runs.Run, gan: GAN) -> Iterator[None]:
     """What ``GAN.training_step`` computes, with this package's data and noise, and nothing around it."""
-    config = run.config
+    config, device = run.config, device_of(run.config)
+    gan = gan.to(device)
     d_optimizer, g_optimizer = gan.configure_optimizers()
-    train = run.data.split("train")
-    autocast = config.trainer.precision == "bf16-mixed"
+    sampler = run.data.train_dataloader()
+    autocast = partial(
+        torch.autocast, device.type, torch.bfloat16, enabled=config.trainer.precision == "bf16-mixed",
+        cache_enabled=False,  # of cast weights, as Lightning has it
+    )  # fmt: skip
     first = 0
     while True:
-        sampler = StepSampler(len(train), step_size=config.data.batch_size, parts=1, seed=config.seed)
         sampler.first_step = lambda first=first: first
         for step, index in enumerate(sampler, first):
-            real = to_float(train[index][0]).contiguous(memory_format=gan.memory_format)
+            images, _ = run.data.transfer_batch_to_device(index, device, 0)
+            real = images.contiguous(memory_format=gan.memory_format)
             shape = (config.data.batch_size, config.model.latent_dim)
-            # Without autocast's cache of cast weights, as Lightning has it.
-            noise = torch.randn(shape, generator=random_stream(config.seed, "latents", step))
-            with torch.autocast("cpu", torch.bfloat16, enabled=autocast, cache_enabled=False):
+            noise = sent(torch.randn(shape, generator=random_stream(config.seed, "latents", step)), device)
+            with autocast():
                 fake = gan.generator(noise)
                 d_optimizer.zero_grad()
                 real_logits = gan.discriminator(real).logits.float()
@@ -122,7 +136,7 @@ def bare_loop(run: runs.Run, gan: GAN) -> Iterator[None]:
             d_optimizer.step()
             g_optimizer.zero_grad()
             with frozen(gan.discriminator):
-                with torch.autocast("cpu", torch.bfloat16, enabled=autocast, cache_enabled=False):
+                with autocast():
                     loss = F.softplus(-gan.discriminator(fake).logits.float()).mean()
                 loss.backward()
             g_optimizer.step()
@@ -150,6 +164,7 @@ class Turns(Callback):
     def on_train_batch_end(self, trainer: Any, pl_module: GAN, *_: Any) -> None:
         if trainer.global_step % self.steps:
             return
+        wait()
         self.seconds["dcgan.train"].append(time.perf_counter() - self.resumed)
         for name in random.sample(list(self.others), k=len(self.others)):
             self.seconds[name].append(self.others[name](self.steps))
@@ -157,10 +172,10 @@ class Turns(Callback):
         self.resumed = time.perf_counter()
 
 
-def build_run(words: list[str], *, root: str, folder: Path) -> runs.Run:
-    """On the CPU, without evaluation; ``folder`` is not touched before it starts."""
+def build_run(words: list[str], *, root: str, folder: Path, gpus: int = 0) -> runs.Run:
+    """Without evaluation; ``folder`` is not touched before it starts."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        fixed = [f"data.root={root}", "trainer.gpus=0", "metrics=none"]
+        fixed = [f"data.root={root}", f"trainer.gpus={gpus}", "metrics=none"]
         return runs.build_run(check(compose("train", [*words, *fixed]), TrainConfig), folder)
 
 
@@ -176,14 +191,14 @@ def ratio(*sessions: tuple[list[float], list[float]]) -> dict[str, float]:
     return {"median": statistics.median(itertools.chain(*ratios)), "low": medians[50], "high": medians[1949]}
 
 
-def bench(width: int, precision: str, *, steps: int, rounds: int, root: str) -> dict[str, Any]:
+def bench(width: int, precision: str, *, steps: int, rounds: int, root: str, gpus: int = 0) -> dict[str, Any]:
     words = [
         *("experiment=dcgan", f"model.width={width}", f"trainer.precision={precision}"),
         f"trainer.max_steps={steps * (rounds + 1)}",
         *("samples.every=1000000", "checkpoints.every=1000000"),
     ]
     with tempfile.TemporaryDirectory() as folder:
-        run = build_run(words, root=root, folder=Path(folder))
+        run = build_run(words, root=root, folder=Path(folder), gpus=gpus)
         config = run.config
         spawn = multiprocessing.get_context("spawn")
         pipe, theirs = spawn.Pipe()

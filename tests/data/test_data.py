@@ -19,7 +19,7 @@ from torchvision.datasets import MNIST, FashionMNIST
 
 from dcgan.config.catalogue import CATALOGUE
 from dcgan.data.idx import read_idx
-from dcgan.data.module import ImageData, StepSampler
+from dcgan.data.module import ImageData, InMemory, StepSampler
 from dcgan.data.readers import read
 from dcgan.data.sources import missing, prepare
 
@@ -45,14 +45,16 @@ def test_official_splits(mnist_root: Path) -> None:
     assert read("mnist", mnist_root, split="test")[1][:5].tolist() == [7, 2, 1, 0, 4]
 
 
-def test_batches_are_scaled_on_the_device(mnist_root: Path) -> None:
+@pytest.mark.parametrize("fits", [True, False], ids=["on the device", "too large for it"])
+def test_batches_are_gathered_and_scaled(mnist_root: Path, monkeypatch: pytest.MonkeyPatch, fits: bool) -> None:
+    monkeypatch.setattr(InMemory, "fits", lambda self, device: fits)
     data = module(mnist_root)
     data.setup("fit")
-    raw, labels = next(iter(data.train_dataloader()))
-    images, same = data.on_after_batch_transfer((raw, labels), 0)
-    assert raw.dtype == torch.uint8
+    rows = next(iter(data.train_dataloader()))
+    images, labels = data.transfer_batch_to_device(rows, torch.device("cpu"), 0)
+    raw, expected = (values[rows] for values in read("mnist", mnist_root, split="train"))
     assert images.dtype == torch.float32
-    assert torch.equal(same, labels)
+    assert torch.equal(labels, expected)
     assert (images.min(), images.max()) == (-1, 1)
     torch.testing.assert_close(images, raw / 255 * 2 - 1, rtol=0, atol=1e-6)
 

@@ -25,7 +25,7 @@ from dcgan.training.build import build_gan
 from dcgan.training.gan import GAN
 from dcgan.training.losses import NonSaturating, Wasserstein
 from dcgan.training.objective import Objective, Outcome
-from dcgan.training.optim import Rates, gradient_scale
+from dcgan.training.optim import Rates, gradient_scale, unscale
 from dcgan.training.player import Player, frozen
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -499,19 +499,19 @@ def test_gradients_are_clipped_in_the_network_asked_for(network: str, tmp_path: 
 
 def test_gradients_that_are_scaled_up_are_clipped_at_the_same_norm() -> None:
     """As 16-mixed holds them: the scaler divides by its scale in the optimiser's step."""
-    scaler = type("Scaler", (), {"get_scale": lambda self: 1024.0})()
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    scaler.scale(torch.zeros(()))  # from now on it has one
     trainer: Any = type("Trainer", (), {"precision_plugin": type("Plugin", (), {"scaler": scaler})()})()
-    parameter = nn.Parameter(torch.zeros(8))
-    for optimizer, scale in (
-        (torch.optim.Adam([parameter], fused=True), 1024.0),
-        (torch.optim.RMSprop([parameter]), 1.0),
-    ):
-        assert gradient_scale(trainer, optimizer) == scale  # Lightning has divided already, but for fused ones
+    for builder, scale in ((partial(torch.optim.Adam, fused=True), 1024.0), (torch.optim.RMSprop, 1.0)):
         network = TinyGenerator()
+        optimizer = builder(network.parameters())
+        assert gradient_scale(trainer, optimizer) == scale  # Lightning has divided already, but for fused ones
         for weight in network.parameters():
             weight.grad = torch.full_like(weight, scale)
-        Player(network, sgd, 0.5).clip_gradients(scale=scale)
-        norm = torch.nn.utils.get_total_norm([p.grad for p in network.parameters()]) / scale
+        unscale(trainer, optimizer)
+        assert all(bool((weight.grad == 1).all()) for weight in network.parameters())
+        Player(network, sgd, 0.5).clip_gradients()
+        norm = torch.nn.utils.get_total_norm([p.grad for p in network.parameters()])
         assert norm.item() == pytest.approx(0.5, rel=1e-4)
 
 
