@@ -3,11 +3,14 @@
 Hypothesis makes the same examples each time, and keeps nothing.
 """
 
+import atexit
 import copy
 import io
 import json
 import math
+import shutil
 import struct
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +22,7 @@ import torch
 from conftest import composed, config
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
@@ -32,6 +36,12 @@ from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.load import load, save_generator
 
 Found = tuple[Any, str]
+
+
+# It keeps notes on the source even so, from when tests are collected: not in the project.
+NOTES = tempfile.mkdtemp()
+atexit.register(shutil.rmtree, NOTES, ignore_errors=True)
+set_hypothesis_home_dir(NOTES)
 
 
 def examples(number: int) -> settings:
