@@ -213,7 +213,7 @@ def test_generators(data: st.DataObject, generator: bytes, tmp_path: Path) -> No
     assert line.startswith(str(tmp_path)) or all(value.isfinite().all() for value in found.generator.parameters())
 
 
-@examples(60)
+@examples(30)
 @given(data=st.data())
 def test_recipes(data: st.DataObject, generator: bytes, tmp_path: Path) -> None:
     """A whole file, of which the recipe says anything."""
@@ -299,7 +299,7 @@ def test_configurations(words: tuple[str, ...]) -> None:
     entry, *others = words
     whole = OmegaConf.to_container(composed(*others, entry=entry), resolve=True)
 
-    @examples(40)
+    @examples(30)
     @given(values=mangled(whole, entry, ANY))
     def holds(values: dict[str, Any]) -> None:
         try:
