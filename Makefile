@@ -4,10 +4,10 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-gpu check lint format dashboard bench clean
+.PHONY: help install train test test-faults test-gpu check lint format dashboard bench clean
 
 help:  ## show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 install: .venv/installed  ## create .venv with the pinned versions
 
@@ -25,6 +25,9 @@ test: install  ## the test suite (ARGS='-m fast': the inner loop, under a minute
 
 test-gpu: install  ## what only a GPU can show; says how many of it this machine could not
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+test-faults: install  ## every fault that we could think of, many times; ends in a table (DCGAN_FAULTS_SEED=1: other moments)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault -n 2 $(ARGS)
 
 check: install  ## what CI checks: lint, format, types
 	$(BIN)/ruff check .
