@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import config
+from conftest import TINY, config
 
 from dcgan.runs.checkpoints import AtomicCheckpointIO, is_whole, load_checkpoint
 from dcgan.runs.load import load, save_generator
@@ -85,3 +85,14 @@ def test_a_generator_that_was_changed_is_refused(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="it is not as it was written: its digest differs"):
         load(tmp_path, checkpoint="last", device="cpu")
+
+
+@pytest.mark.parametrize(("keep", "steps"), [("false", []), ("2", [8, 10]), ("true", [2, 4, 6, 8, 10])])
+def test_as_many_are_kept_as_were_asked_for(keep: str, steps: list[int], command: Any, workdir: Path) -> None:
+    words = ["metrics=none", "logger=none", "trainer.max_steps=10", "checkpoints.every=2", f"checkpoints.keep={keep}"]
+    assert command("train", *TINY, *words, "name=N", "resume=auto").code == 0
+    found = {path.name for path in (workdir / "outputs" / "N" / "checkpoints").glob("*")}
+    kept = {f"step_{step:06d}{suffix}" for step in steps for suffix in (".ckpt", ".generator.safetensors")}
+    assert found == {"last.ckpt", "last.generator.safetensors", "previous.ckpt", *kept}
+    refused = command("train", *TINY, "checkpoints.keep=few")
+    assert refused.err == "error: checkpoints.keep=few: must be true (all), false (none), or how many\n"
