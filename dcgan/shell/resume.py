@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.check import check
@@ -83,11 +84,21 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
     return run
 
 
+LARGEST = 2**20  # bytes of a run's configuration, which has 3,000
+
+
 def _read(path: Path) -> DictConfig:
     kind = what_is(path)
     if kind not in (None, "text"):
         raise ValueError(f"{path}: no YAML: it is {kind}")
+    if path.stat().st_size > LARGEST:
+        raise ValueError(f"{path}: has {path.stat().st_size} bytes, and is no run's configuration")
     try:
+        text = path.read_text(encoding="utf-8")
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # some lines of which fill any memory
+            raise ValueError(f"{path}: holds YAML aliases, and is no run's configuration")
+        if "${" in text:  # which would be filled in, from the environment too
+            raise ValueError(f"{path}: holds ${{...}}, and is no run's configuration")
         run = OmegaConf.load(path)
     except UnicodeDecodeError as error:
         raise ValueError(f"{path}: no YAML: not UTF-8 ({error.reason})") from error

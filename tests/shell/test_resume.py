@@ -96,7 +96,7 @@ def test_weights_are_typed_again(run: Path, command: Any) -> None:
     refused = command("train", f"resume={run}", "trainer.max_steps=3")
     assert refused.err.startswith(f"error: metrics.weights: the run had {THEIRS}; a run folder chooses no path here")
     words = [f"resume={run}", "metrics.weights=mine.pth", "trainer.max_steps=3"]
-    assert resumed(composed(*words), words).metrics.weights == "mine.pth"
+    assert resumed(composed(*words), words, folder=run).metrics.weights == "mine.pth"
     assert command("train", *words).err.startswith("error: metrics.weights=mine.pth: not a file of plain tensors")
 
 
@@ -113,3 +113,25 @@ def test_a_generator_is_drawn_from_by_path_and_step(run: Path) -> None:
             load_generator(wrong)  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError, match="checkpoint=None: "):
         load_generator(run, checkpoint=None)  # type: ignore[arg-type]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (BOMB, "holds YAML aliases"),
+        ("name: ${oc.env:HOME}\n", "holds ${...}"),
+        ("# " + "x" * 2**20, "has 1048578 bytes"),
+    ],
+)
+def test_a_strangers_configuration_fills_no_memory_and_asks_for_nothing(
+    content: str, words: str, command: Any, workdir: Path
+) -> None:
+    (workdir / "theirs").mkdir()
+    (workdir / "theirs" / "config.yaml").write_text(content)
+    result = command("train", "resume=theirs")
+    assert (result.code, result.err) == (1, f"error: theirs/config.yaml: {words}, and is no run's configuration\n")
