@@ -20,10 +20,17 @@ class Presence(Callback):
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self._last = float("-inf")
+        self._recorded = False  # a run that is only fitted, by hand, has no status
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Look whether there is something to watch."""
+        self._recorded = self.path.exists()
 
     @rank_zero_only
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
         """One look a step (2 µs), one touch a minute."""
+        if not self._recorded:
+            return
         if not self.path.exists():
             raise FileNotFoundError(f"{self.path.parent}: was deleted while the run wrote into it")
         if time.monotonic() - self._last > EVERY:
