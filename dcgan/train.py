@@ -14,6 +14,7 @@ from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.resume import resumed
+from dcgan.shell.slurm import listen
 from dcgan.shell.words import pasted
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def train(
     """
     # torch loads here: --help, and what the configuration alone shows wrong, answer without it
     from dcgan.runs import run as runs
+    from dcgan.runs.stop import leave
 
     run = runs.build_run(config, runs.shared_folder(folder))
     if in_sweep and run.trainer.world_size > 1:
@@ -60,9 +62,9 @@ def train(
     results = _results(run, first_step=first_step, seconds=time.perf_counter() - started)
     runs.record_status(run, state="interrupted" if run.stop.received else "finished", results=results)
     if run.trainer.is_global_zero:
-        print(summary(run, results))
+        print(summary(run, results), flush=True)
     if run.stop.received:
-        raise SystemExit(128 + run.stop.received)
+        leave(run.trainer, run.stop.received)
     return results
 
 
@@ -101,6 +103,7 @@ def _next_steps(run: "Run") -> str:
 
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
+    listen()
     if config.resume is not None:
         folder = Path(expanded(shown(config.resume)))
         if launch.told is not None:
