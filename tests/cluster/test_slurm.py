@@ -1,0 +1,185 @@
+"""Runs as jobs of a real SLURM: ``make test-cluster``."""
+
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from local_slurm import CONFIGURATION, LONG, Slurm, free_ports, line, starts, status, train, until, weights
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
+    """Its daemons, in a folder of its own, on loopback, ended afterwards."""
+    if os.geteuid() or not all(map(shutil.which, ("munged", "slurmctld", "slurmd"))):
+        pytest.skip("needs root, and Debian's slurmctld, slurmd, slurm-client and munge")
+    folder = tmp_path_factory.mktemp("slurm")
+    for name in ("state", "spool-n1", "spool-n2"):
+        (folder / name).mkdir()
+    key = folder / "munge.key"
+    key.touch(mode=0o600)
+    key.write_bytes(secrets.token_bytes(1024))
+    host = socket.gethostname().split(".")[0]
+    (folder / "slurm.conf").write_text(CONFIGURATION.format(folder=folder, host=host, ports=free_ports(3)))
+    configured = ["-D", "-f", str(folder / "slurm.conf")]
+    munge = {name: folder / f"munge.{name}" for name in ("key-file", "socket", "pid-file", "log-file", "seed-file")}
+    munge["key-file"] = key
+    daemons: list[subprocess.Popen[bytes]] = []
+
+    def start(name: str, *words: str) -> None:
+        with (folder / f"{name}{len(daemons)}.log").open("wb") as log:
+            daemons.append(subprocess.Popen([shutil.which(name) or name, *words], stdout=log, stderr=log))
+
+    try:
+        start("munged", "--foreground", "--force", *(f"--{option}={path}" for option, path in munge.items()))
+        until(munge["socket"].exists, seconds=20)
+        start("slurmctld", *configured)
+        for node in ("n1", "n2"):
+            start("slurmd", *configured, "-N", node)
+        slurm = Slurm(folder)
+        sinfo = ["sinfo", "--noheader", "--format=%T %D", "--partition=low"]
+
+        def idle() -> bool:
+            done = subprocess.run(sinfo, env=slurm.environment, capture_output=True, text=True, timeout=30, check=False)
+            return done.stdout.strip() == "idle 2"
+
+        until(idle, seconds=60, say=lambda: [path.read_text() for path in folder.glob("*.log")])
+        yield slurm
+    finally:
+        for daemon in reversed(daemons):
+            daemon.terminate()
+            try:
+                daemon.wait(20)
+            except subprocess.TimeoutExpired:
+                daemon.kill()
+
+
+@pytest.fixture
+def slurm(cluster: Slurm, workdir: Path) -> Iterator[Slurm]:
+    """The cluster, with nobody else on it, from an empty folder."""
+    yield cluster
+    cluster("scancel", "--user=root")
+    until(lambda: not cluster("squeue", "--noheader"), seconds=60)
+
+
+def script(name: str, *words: str) -> str:
+    """The idempotent line: it starts the run, goes on with it, or finds it finished."""
+    run = f"outputs/{name}"
+    on = f"srun {line(f'resume={run}', *words)}"
+    new = f"srun {line(f'hydra.run.dir={run}', f'name={name}', *words)}"
+    done = f"grep -q finished {run}/status.json 2>/dev/null && exit 0"
+    return f"{done}\nif [ -f {run}/checkpoints/last.ckpt ]; then {on}; else {new}; fi"
+
+
+def unbroken(*words: str) -> str:
+    """The weights of a run that nobody disturbs."""
+    process = train("hydra.run.dir=unbroken", *words)
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    return weights(Path("unbroken"))
+
+
+ONE = ["trainer.gpus=0"]
+STEPS = 3000
+
+
+def test_a_job(slurm: Slurm) -> None:
+    job = slurm.submit(script=script("plain", *ONE, "trainer.max_steps=20"))
+    assert slurm.until(job, "COMPLETED", "FAILED")["ExitCode"] == "0:0"
+    assert status(Path("outputs/plain"))["state"] == "finished"
+    again = slurm.submit(script=script("plain", *ONE, "trainer.max_steps=20"))  # which a scheduler may do
+    assert slurm.until(again, "COMPLETED", "FAILED")["ExitCode"] == "0:0"
+    assert starts(Path("outputs/plain")) == 1
+
+
+def test_a_mistake_is_a_failed_job_that_stays_so(slurm: Slurm) -> None:
+    job = slurm.submit(script=script("wrong", *ONE, "seed=-1"))
+    assert slurm.until(job, "COMPLETED", "FAILED")["ExitCode"] == "1:0"
+
+
+def test_a_preempted_job_ends_as_if_nothing_had_happened(slurm: Slurm) -> None:
+    words = [*ONE, *LONG, f"trainer.max_steps={STEPS}"]
+    run = Path("outputs/preempted")
+    job = slurm.submit("--nodelist=n1", script=script("preempted", *words))
+    until((run / "samples" / "step_000000.png").exists)
+    urgent = slurm.submit("--partition=urgent", "--nodelist=n1", script="sleep 1")
+    slurm.until(urgent, "COMPLETED")
+    slurm.at_once(job)
+    slurm.until(job, "COMPLETED", "FAILED")
+    assert status(run)["state"] == "finished"
+    assert starts(run) == 2
+    assert weights(run) == unbroken(*words)
+
+
+def test_a_job_preempted_before_it_trains_is_queued_again(slurm: Slurm) -> None:
+    job = slurm.submit("--nodelist=n1", script=script("early", *ONE, "trainer.max_steps=5"))
+    slurm.until(job, "RUNNING")
+    until(lambda: slurm("squeue", "--steps", "--noheader", "--format=%i", f"--job={job}").endswith(".0"))
+    time.sleep(2.5)  # Hydra, but not yet the first step
+    urgent = slurm.submit("--partition=urgent", "--nodelist=n1", script="sleep 1")
+    slurm.until(urgent, "COMPLETED")
+    slurm.at_once(job)
+    slurm.until(job, "COMPLETED", "FAILED")
+    assert status(Path("outputs/early"))["state"] == "finished"
+
+
+def test_a_time_limit_is_only_an_interruption(slurm: Slurm) -> None:
+    """SLURM looks every 30 seconds, and warns up to a minute early."""
+    words = [*ONE, *LONG, "trainer.max_steps=1000000"]
+    run = Path("outputs/limited")
+    job = slurm.submit("--time=2", "--signal=USR1@30", script=script("limited", *words))
+    until((run / "samples" / "step_000000.png").exists)
+    slurm.at_once(job)
+    assert status(run)["state"] == "interrupted"
+    assert "SIGUSR1: finishing the step and saving" in Path(f"job-{job}.out").read_text()
+    step = status(run)["results"]["steps"]
+    assert step > 0
+    Path("job.sh").write_text("")  # SLURM has a copy of its own
+    slurm.until(job, "RUNNING")
+    until(lambda: status(run)["state"] == "running")
+    slurm("scancel", "--signal=USR1", job)  # once more, without the wait
+    job_of = slurm.until(job, "PENDING", Restarts="2")
+    assert job_of["Requeue"] == "1"
+    assert status(run)["results"]["steps"] >= step
+
+
+def test_a_cancelled_job_stays_cancelled_and_is_saved(slurm: Slurm) -> None:
+    run = Path("outputs/cancelled")
+    job = slurm.submit(script=script("cancelled", *ONE, *LONG, "trainer.max_steps=1000000"))
+    until((run / "samples" / "step_000000.png").exists)
+    time.sleep(1)
+    slurm("scancel", job)
+    slurm.until(job, "CANCELLED")
+    until(lambda: status(run)["state"] != "running", seconds=30)
+    assert status(run)["state"] == "interrupted"
+    assert weights(run)
+    time.sleep(5)
+    assert slurm.job(job)["JobState"] == "CANCELLED"
+    assert slurm.job(job)["Restarts"] == "0"
+
+
+TWO = ["trainer.accelerator=cpu", "trainer.devices=1", "trainer.num_nodes=2"]
+
+
+def test_two_nodes_make_one_run_and_are_preempted_together(slurm: Slurm) -> None:
+    words = [*TWO, *LONG, "trainer.max_steps=400"]
+    run = Path("outputs/wide")
+    job = slurm.submit("--nodes=2", "--ntasks=2", script=script("wide", *words))
+    until((run / "samples" / "step_000000.png").exists)
+    urgent = slurm.submit("--partition=urgent", "--nodelist=n2", script="sleep 1")
+    slurm.until(urgent, "COMPLETED")
+    slurm.at_once(job)
+    slurm.until(job, "COMPLETED", "FAILED")
+    assert status(run)["state"] == "finished"
+    assert [path.name for path in Path("outputs").iterdir()] == ["wide"]
+    assert starts(run) == 2
+    again = slurm.submit("--nodes=2", "--ntasks=2", script=script("calm", *words))
+    slurm.until(again, "COMPLETED", "FAILED")
+    assert weights(run) == weights(Path("outputs/calm"))
