@@ -13,7 +13,8 @@ from dcgan.config.check import check
 from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
-from dcgan.shell.resume import resumed
+from dcgan.shell.processes import this_process
+from dcgan.shell.resume import AUTO, can_go_on, results_if_finished, resumed
 from dcgan.shell.slurm import listen
 from dcgan.shell.words import pasted
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: TrainConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False
+    config: TrainConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False, restart: bool = False
 ) -> dict[str, float]:
     """Train as ``config`` says, into ``folder``: a new one, or the one that ``config.resume`` names.
+
+    Args:
+        restart: the folder may be that of an attempt which never came to a checkpoint.
 
     Returns:
         The run's numbers: steps, seconds, images/s, and the last and best FID where it was evaluated.
@@ -35,17 +39,24 @@ def train(
     """
     # torch loads here: --help, and what the configuration alone shows wrong, answer without it
     from dcgan.runs import run as runs
-    from dcgan.runs.stop import leave
 
     run = runs.build_run(config, runs.shared_folder(folder))
     if in_sweep and run.trainer.world_size > 1:
         raise ValueError(f"trainer.devices={run.trainer.num_devices}: a job of a sweep trains on one device; take 1")
-    first_step = runs.resume_step(run) if config.resume else 0
-    runs.record_start(run, overrides, resume=config.resume is not None)
-    runs.record_status(run, state="running")
+    with runs.held(run, restart=restart):
+        return _train(run, overrides)
+
+
+def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
+    """In a folder that is ours."""
+    from dcgan.runs import run as runs
+    from dcgan.runs.stop import leave
+
+    runs.record_start(run, overrides)
+    runs.record_status(run, state="running", process=this_process())
     started = time.perf_counter()
     try:
-        runs.fit(run, resume=config.resume is not None)
+        runs.fit(run)
     except BaseException as error:
         if run.stop.received and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once
             runs.record_status(run, state="interrupted")
@@ -54,12 +65,13 @@ def train(
         if isinstance(error, OSError) and error.filename is None:  # a full disk, of the dashboard's own files
             error.filename = str(run.folder)
         with suppress(OSError):
-            runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
+            if run.folder.exists():
+                runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
         raise
-    if run.trainer.global_step == first_step:
+    if run.trainer.global_step == run.first_step:
         runs.record_status(run, state="failed", error="no step was taken")
         raise ValueError(f"{run.folder}: no step was taken; raise trainer.max_steps, max_epochs or max_time")
-    results = _results(run, first_step=first_step, seconds=time.perf_counter() - started)
+    results = _results(run, seconds=time.perf_counter() - started)
     runs.record_status(run, state="interrupted" if run.stop.received else "finished", results=results)
     if run.trainer.is_global_zero:
         print(summary(run, results), flush=True)
@@ -68,9 +80,9 @@ def train(
     return results
 
 
-def _results(run: "Run", *, first_step: int, seconds: float) -> dict[str, float]:
+def _results(run: "Run", *, seconds: float) -> dict[str, float]:
     steps = run.trainer.global_step
-    images = (steps - first_step) * run.config.data.batch_size * run.config.d_steps
+    images = (steps - run.first_step) * run.config.data.batch_size * run.config.d_steps
     results = {"steps": steps, "seconds": round(seconds, 1), "images_per_second": round(images / seconds, 1)}
     if run.evaluation is not None and run.evaluation.latest is not None and run.evaluation.best is not None:
         name = run.evaluation.name
@@ -104,15 +116,26 @@ def _next_steps(run: "Run") -> str:
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     listen()
-    if config.resume is not None:
+    if config.resume is None:
+        typed = check(config, TrainConfig, typed=launch.overrides)
+        folder = launch.folder(typed.name)
+        return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
+    auto = shown(config.resume) == AUTO
+    if auto:
+        folder = launch.standing_folder(check(config, TrainConfig, typed=launch.overrides).name)
+    else:
         folder = Path(expanded(shown(config.resume)))
         if launch.told is not None:
             raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
-        typed = check(resumed(config, launch.overrides), TrainConfig)
-        typed.resume = str(folder)
-    else:
+    if auto and not can_go_on(folder):
         typed = check(config, TrainConfig, typed=launch.overrides)
-        folder = launch.folder(typed.name)
+        typed.resume = None
+        return train(typed, folder, overrides=launch.overrides, restart=True)
+    typed = check(resumed(config, launch.overrides, folder=folder), TrainConfig)
+    typed.resume = str(folder)
+    if auto and (results := results_if_finished(folder, typed)) is not None:
+        print(f"{folder}: finished already ({', '.join(f'{key} {value:.6g}' for key, value in results.items())})")
+        return results
     return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
 
 

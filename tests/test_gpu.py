@@ -76,7 +76,7 @@ def test_steps_are_given_the_same_images_and_latents_on_both(mnist_root: Path, t
         run = build_run(config(*told, root=mnist_root), tmp_path / str(gpus))
         seen.append(Seen())
         run.trainer.callbacks.append(seen[-1])  # type: ignore[attr-defined]
-        fit(run, resume=False)
+        fit(run)
     assert len(seen[0].steps) == 3
     for step, (here, there) in enumerate(zip(seen[0].steps, seen[1].steps, strict=True)):
         assert torch.equal(here[0], there[0])
@@ -105,7 +105,7 @@ def test_a_step_that_nobody_looks_at_does_not_wait(words: str, mnist_root: Path,
     run = build_run(config(*told, root=mnist_root), tmp_path / "run")
     run.trainer.callbacks.append(Strict())  # type: ignore[attr-defined]
     try:
-        fit(run, resume=False)
+        fit(run)
     finally:
         torch.cuda.set_sync_debug_mode("default")
     assert run.trainer.global_step == 6

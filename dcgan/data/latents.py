@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 import torch
@@ -72,20 +73,22 @@ def step_latents(seed: int, *, step: int, shape: tuple[int, int], parts: int, ra
     return own_share(noise, parts=parts, rank=rank, world=world)
 
 
-@contextmanager
-def seeded_layers(seed: int, *, step: int, rank: int, world: int, like: Tensor) -> Iterator[None]:
-    """Dropout draws from torch's global generators: inside, they follow from seed, step and process too.
+_LAYERS: ContextVar["Draws | None"] = ContextVar("layers", default=None)
 
-    Args:
-        like: a tensor on the device that the layers are on.
-    """
-    devices = [like.device] if like.device.type == "cuda" else []
-    step = step * world + rank
-    with torch.random.fork_rng(devices=devices):
-        torch.default_generator.set_state(random_stream(seed, "dropout", step).get_state())
-        if devices:
-            torch.cuda.manual_seed(random_seed(seed, "dropout", step))
+
+@contextmanager
+def layers_draw_from(draws: Draws) -> Iterator[None]:
+    """Inside, layers that draw at random (``models/layers.py``) take their numbers from ``draws``."""
+    token = _LAYERS.set(draws)
+    try:
         yield
+    finally:
+        _LAYERS.reset(token)
+
+
+def draws_of_layers() -> Draws | None:
+    """What layers are to draw from here; None: torch's global generator."""
+    return _LAYERS.get()
 
 
 def sample_latents(*, seed: int, n: int, latent_dim: int) -> Tensor:

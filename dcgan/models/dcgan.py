@@ -8,7 +8,7 @@ from dcgan.config.options import DCGAN
 from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
 from dcgan.models.fast import down, flatten, from_images, memory_format
-from dcgan.models.layers import MinibatchStddev, initialise, stages, upsample
+from dcgan.models.layers import Dropout, MinibatchStddev, initialise, stages, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -100,7 +100,7 @@ class DCGANDiscriminator(Discriminator):
 
 def _activation(dropout: float) -> list[nn.Module]:
     """In place, as all of these networks': a new tensor takes 3 to 6 times as long in a step (experiments/speed)."""
-    return [nn.LeakyReLU(0.2, inplace=True), *([nn.Dropout(dropout)] if dropout else [])]
+    return [nn.LeakyReLU(0.2, inplace=True), *([Dropout(dropout)] if dropout else [])]
 
 
 MODEL = Pair(DCGANGenerator, packed(DCGANDiscriminator))

@@ -3,8 +3,10 @@
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dcgan.data.latents import draws_of_layers
 from dcgan.models.fast import to_images, up
 
 KAIMING_GAIN = (2 / (1 + 0.2**2)) ** 0.5  # keeps the variance through LeakyReLU(0.2)
@@ -27,6 +29,26 @@ def upsample(
         return [nn.Upsample(scale_factor=2), nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)]
     assert kind == "pixel_shuffle"
     return [nn.Conv2d(inputs, 4 * outputs, 3, padding=1, bias=bias), nn.PixelShuffle(2)]
+
+
+class Dropout(nn.Module):
+    """Each activation is 0 with probability ``p``, the others 1 / (1 - p) times as large (Srivastava et al. 2014).
+
+    In a training step which those are follows from seed and step, whatever number of processes share the batch.
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape."""
+        draws = draws_of_layers()
+        if not self.training or draws is None:
+            return F.dropout(features, self.p, self.training)
+        shape = features.movedim(1, -1).shape  # drawn as channels-last features lie in memory
+        kept = draws.uniform(len(features), *shape[1:]).movedim(-1, 1) >= self.p
+        return features * kept.to(features.dtype).div_(1 - self.p)
 
 
 class MinibatchStddev(nn.Module):

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from dcgan.config.options import Model
 from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
-from dcgan.models.layers import MinibatchStddev, initialise
+from dcgan.models.layers import Dropout, MinibatchStddev, initialise
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -59,7 +59,7 @@ class MLPDiscriminator(Discriminator):
             self.body.append(nn.Linear(inputs, outputs, bias=own.norm in ("none", "spectral")))
             self.body.extend([*norm(own.norm, outputs, dense=True), nn.LeakyReLU(0.2)])
             if own.dropout:
-                self.body.append(nn.Dropout(own.dropout))
+                self.body.append(Dropout(own.dropout))
             inputs = outputs
         if own.minibatch_stddev:
             self.body.append(MinibatchStddev())

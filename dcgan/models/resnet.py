@@ -13,7 +13,7 @@ from dcgan.config.options import ResNet
 from dcgan.models.base import Discriminator, Generator, Pair, Shape, Verdict
 from dcgan.models.conditioning import EMBEDDING_DIM, Head, LabelledImages, LabelledLatents
 from dcgan.models.fast import memory_format
-from dcgan.models.layers import KAIMING_GAIN, MinibatchStddev, initialise, stages, upsample
+from dcgan.models.layers import KAIMING_GAIN, Dropout, MinibatchStddev, initialise, stages, upsample
 from dcgan.models.norms import Labelled, norm, normalise_spectrally
 from dcgan.models.packing import packed
 
@@ -117,7 +117,7 @@ class ResNetDiscriminator(Discriminator):
         for i in range(depth):
             self.body.append(DownBlock(inputs, width, norm_kind=own.norm, first=i == 0))
             if own.dropout:
-                self.body.append(nn.Dropout(own.dropout))
+                self.body.append(Dropout(own.dropout))
             inputs = width
         if own.minibatch_stddev:
             self.body.append(MinibatchStddev())

@@ -54,8 +54,16 @@ class Dashboard(Callback):
     def __init__(self) -> None:
         self.latest: dict[str, float] = {}
         self._norms: dict[str, Tensor] = {}
-        self._penalty: dict[str, Tensor] = {}
+        self._penalty: dict[str, Tensor | float] = {}
         self._since: tuple[float, int] = (0.0, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run shows until it has computed another."""
+        return {"penalty": {name: float(value) for name, value in self._penalty.items()}}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self._penalty = dict(state_dict.get("penalty", {}))
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Start the clock."""

@@ -14,10 +14,15 @@ from torch.utils.tensorboard.summary import hparams
 from dcgan.config.rules import shown
 
 
-def build_loggers(name: str, folder: Path) -> list[Logger]:
-    """The dashboard's writers; they write into the run folder itself."""
+def build_loggers(name: str, folder: Path, *, from_step: int | None) -> list[Logger]:
+    """The dashboard's writers; they write into the run folder itself.
+
+    Args:
+        from_step: the last that stays of what is there already, which TensorBoard is told; None: nothing is there.
+    """
     if name == "tensorboard":
-        return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False)]
+        purge = None if from_step is None else from_step + 1
+        return [TensorBoardLogger(folder, name="", version="", default_hp_metric=False, purge_step=purge)]
     if name == "csv":
         return [CSVLogger(folder, name="csv")]  # version_0/metrics.csv; a resumed run writes version_1
     return []

@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,21 @@ from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features.spaces import load_feature_space
 from dcgan.metrics.reference import reference_of, statistics_folder
-from dcgan.runs.checkpoints import Checkpoints, load_checkpoint
+from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
 from dcgan.runs.health import Health
 from dcgan.runs.loggers import RunText, log_hyperparameters
+from dcgan.runs.presence import Presence
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
+from dcgan.runs.rewind import clear, rewind
 from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
-from dcgan.shell.status import write_status
+from dcgan.shell.status import LOCK, owned, write_status
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import append_json, replacing
 from dcgan.training.build import build_data, build_gan
@@ -47,6 +50,8 @@ class Run:
     evaluation: Evaluation | None
     grids: SampleGrids
     stop: GracefulStop
+    start: Path | None = None  # the checkpoint that it goes on from
+    first_step: int = 0
 
     @property
     def last(self) -> Path:
@@ -64,6 +69,9 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     ask_for_gpus_once()
     if config.fast:
         keep_freed_memory()
+    start, first_step = None, 0
+    if config.resume is not None:
+        start, first_step = checkpoint_of(folder, limit=config.trainer.max_steps)
     resolved = replace(config, resume=None, trainer=replace(config.trainer, precision=hardware["precision"]))
     gan, data = build_gan(config), build_data(config)
     data.setup("fit")
@@ -78,7 +86,14 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     )
     intervals = [config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
     health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
-    callbacks: list[Callback] = [stop, health, dashboard, grids, *([evaluation] if evaluation else [])]
+    callbacks: list[Callback] = [
+        Presence(folder),
+        stop,
+        health,
+        dashboard,
+        grids,
+        *([evaluation] if evaluation else []),
+    ]
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
             folder / "checkpoints",
@@ -90,9 +105,10 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         callbacks.append(checkpoints)
     if config.trainer.enable_progress_bar:
         callbacks.append(Progress(dashboard, evaluation))
-    trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks)
+    from_step = first_step if start else None
+    trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks, from_step=from_step)
     data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
-    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop)
+    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, start, first_step)
 
 
 def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:
@@ -125,11 +141,43 @@ def shared_folder(folder: Path) -> Path:
     return folder
 
 
+@contextmanager
+def held(run: Run, *, restart: bool) -> Iterator[None]:
+    """The run folder, which is made, held against other processes by the first of this run's.
+
+    Args:
+        restart: it may hold what an attempt left that never came to a checkpoint.
+
+    Raises:
+        ValueError: another process has it, or something else is in it.
+    """
+    if not run.trainer.is_global_zero:
+        yield
+        return
+    if run.start is None:
+        _refuse_occupied(run.folder, restart=restart)  # before there is a lock in it
+    with owned(run.folder):
+        if run.start is None:
+            _refuse_occupied(run.folder, restart=restart)
+        yield
+
+
+def _refuse_occupied(folder: Path, *, restart: bool) -> None:
+    there = {path.name for path in folder.iterdir()} - {LOCK} if folder.exists() else set()
+    if there and not (restart and "config.yaml" in there):
+        raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}")
+
+
 @rank_zero_only
-def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
-    """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on."""
-    if not resume:
-        _claim(run.folder)
+def record_start(run: Run, overrides: Sequence[str]) -> None:
+    """Write the resolved configuration and where it came from; a resumed run adds a line on where it went on.
+
+    What was recorded after the step that it goes on from is taken back.
+    """
+    if run.start is None:
+        clear(run.folder)
+    else:
+        rewind(run.folder, step=run.first_step)
     config, origin = OmegaConf.create(asdict(run.config)), provenance(overrides)
     with replacing(run.folder / "config.yaml") as temporary:
         OmegaConf.save(config, temporary)
@@ -138,44 +186,31 @@ def record_start(run: Run, overrides: Sequence[str], *, resume: bool) -> None:
     run.trainer.callbacks.append(texts)  # type: ignore[attr-defined]
 
 
-def _claim(folder: Path) -> None:
-    """Make the folder this run's, or refuse; of two that come at once, one gets it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        if any(folder.iterdir()):
-            raise FileExistsError
-        (folder / "config.yaml").open("x").close()
-    except FileExistsError as error:
-        raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}") from error
-
-
 @rank_zero_only
 def record_status(run: Run, **status: Any) -> None:
     """Write ``status.json``."""
     write_status(run.folder, **status)
 
 
-def resume_step(run: Run) -> int:
-    """The step at which a resumed run goes on.
+def checkpoint_of(folder: Path, *, limit: int) -> tuple[Path, int]:
+    """The checkpoint that a resumed run goes on from, and its step.
 
     Raises:
         ValueError: there is nothing to go on with, or nothing left to do.
     """
-    if not run.last.is_file():
-        kind = what_is(run.last)
+    found = newest_whole(folder / "checkpoints")
+    if found is None:
+        kind = what_is(folder / "checkpoints" / "last.ckpt")
         words = f"its checkpoints/last.ckpt is {kind}" if kind else "it has no checkpoints/last.ckpt to go on with"
-        raise ValueError(f"resume={run.folder}: {words}")
-    step = int(load_checkpoint(run.last)["global_step"])
-    limit = run.config.trainer.max_steps
+        raise ValueError(f"resume={folder}: {words}")
+    step = int(load_checkpoint(found)["global_step"])
     if 0 <= limit <= step:
-        raise ValueError(
-            f"resume={run.folder}: it stands at step {step} of trainer.max_steps={limit}; type a larger one"
-        )
-    return step
+        raise ValueError(f"resume={folder}: it stands at step {step} of trainer.max_steps={limit}; type a larger one")
+    return found, step
 
 
-def fit(run: Run, *, resume: bool) -> None:
-    """Train, from the start or from the last checkpoint."""
-    if not resume:
+def fit(run: Run) -> None:
+    """Train, from the start or from a checkpoint."""
+    if run.start is None:
         log_hyperparameters(run.trainer, asdict(run.config))
-    run.trainer.fit(run.gan, run.data, ckpt_path=run.last if resume else None, weights_only=True)
+    run.trainer.fit(run.gan, run.data, ckpt_path=run.start, weights_only=True)

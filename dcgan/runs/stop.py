@@ -11,7 +11,7 @@ from lightning import Callback, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from tqdm import tqdm
 
-from dcgan.shell.slurm import queue_again, warnings_heard
+from dcgan.shell.slurm import deaf, queue_again, warnings_heard
 from dcgan.training.gan import GAN
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -85,6 +85,7 @@ def leave(trainer: Trainer, told: signal.Signals) -> NoReturn:
     Raises:
         SystemExit: always, with 128 and the signal's number; a job of SLURM may be queued again.
     """
+    deaf()
     if trainer.is_global_zero:
         queue_again(told)
     trainer.strategy.barrier()  # torchrun and srun end the others when one has ended so

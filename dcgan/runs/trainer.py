@@ -21,9 +21,17 @@ from dcgan.runs.loggers import build_loggers
 
 
 def build_trainer(
-    config: TrainConfig, folder: Path, *, hardware: Mapping[str, Any], callbacks: Sequence[Callback]
+    config: TrainConfig,
+    folder: Path,
+    *,
+    hardware: Mapping[str, Any],
+    callbacks: Sequence[Callback],
+    from_step: int | None = None,
 ) -> Trainer:
     """Lightning's Trainer, with the loggers of the run.
+
+    Args:
+        from_step: as ``build_loggers`` takes it.
 
     Raises:
         ValueError: Lightning refuses an argument.
@@ -33,7 +41,7 @@ def build_trainer(
     arguments = {"default_root_dir": folder, "profiler": NoProfiler(), **arguments}
     ours = {
         "callbacks": list(callbacks),
-        "logger": build_loggers(config.logger.name, folder),
+        "logger": build_loggers(config.logger.name, folder, from_step=from_step),
         "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
         "enable_progress_bar": False,
     }

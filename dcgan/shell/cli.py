@@ -46,6 +46,16 @@ class Launch(NamedTuple):
         candidates = (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000)))
         return next(one for one in candidates if not one.exists() or (one == self.told and not any(one.iterdir())))
 
+    def standing_folder(self, name: str) -> Path:
+        """The folder that follows from a run's name, whenever it is started.
+
+        Raises:
+            ValueError: it is a job of a sweep.
+        """
+        if self.sweep is not None:
+            raise ValueError("resume=auto: is of one run; leave it out of a sweep")
+        return self.told or Path("outputs") / folder_name(name, [])
+
 
 def _varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
     """Those of a job's overrides that differ from job to job; Hydra keeps what was typed in ``multirun.yaml``."""

@@ -10,14 +10,15 @@ from pathlib import Path
 from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.check import check
-from dcgan.config.rules import expanded, shown
+from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig, path_keys
 from dcgan.shell.contents import what_is
+from dcgan.shell.status import read_status
 from dcgan.shell.versions import of_this_version, version_of
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
 FREE_TRAINER_KEYS = (
-    "gpus|accelerator|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
+    "gpus|accelerator|devices|num_nodes|strategy|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )
 LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_time")  # over which a rate falls
@@ -26,8 +27,27 @@ FREE_ON_RESUME = re.compile(
 )
 
 
-def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
-    """The configuration of the run ``typed.resume``, with only those of its values changed that were typed now.
+AUTO = "auto"  # resume=auto: start the run, or go on with it
+
+
+def can_go_on(folder: Path) -> bool:
+    """Whether there is a run in ``folder`` that is finished, or has come to a checkpoint."""
+    if not (folder / "config.yaml").is_file():
+        return False
+    saved = any((folder / "checkpoints" / f"{name}.ckpt").exists() for name in ("last", "previous"))
+    return saved or read_status(folder).get("state") == "finished"
+
+
+def results_if_finished(folder: Path, config: TrainConfig) -> dict[str, float] | None:
+    """The numbers of the run in ``folder``, if it is as long as ``config`` wants it; None: it is not finished."""
+    status, run = read_status(folder), _read(folder / "config.yaml")
+    wanted = OmegaConf.create(asdict(config))
+    same = all(OmegaConf.select(run, key) == OmegaConf.select(wanted, key) for key in LENGTH)
+    return dict(status.get("results") or {}) if status.get("state") == "finished" and same else None
+
+
+def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> DictConfig:
+    """The configuration of the run in ``folder``, with only those of its values changed that were typed now.
 
     Args:
         typed: what the command line composes to.
@@ -36,12 +56,11 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
     Raises:
         ValueError: something was typed that would make it another run, or there is no such run.
     """
-    name = shown(typed.resume)
-    path = Path(expanded(name)) / "config.yaml"
+    path = folder / "config.yaml"
     if not path.is_file():
-        raise ValueError(f"resume={name}: no run folder (it has no config.yaml)")
+        raise ValueError(f"resume={shown(typed.resume)}: no run folder (it has no config.yaml)")
     run = _read(path)
-    with of_this_version(name, version_of(path.parent)):
+    with of_this_version(str(folder), version_of(folder)):
         check(run, TrainConfig)
     _take_paths(run, typed, overrides)
     try:  # without what an experiment sets for an option that was replaced, as the run has it
@@ -55,12 +74,12 @@ def resumed(typed: DictConfig, overrides: Sequence[str]) -> DictConfig:
             if FREE_ON_RESUME.fullmatch(leaf):
                 if leaf in LENGTH and now != then and _has_schedule(run):
                     raise ValueError(
-                        f"{leaf}={now}: the run {typed.resume} has {then}, over which its learning rate falls "
+                        f"{leaf}={now}: the run {folder} has {then}, over which its learning rate falls "
                         f"(optimizer.schedule={run.optimizer.schedule}); leave it, or start a new run"
                     )
                 OmegaConf.update(run, leaf, now, force_add=True)
             elif now != then and (leaf, now) != ("trainer.precision", "auto"):  # which the run has resolved already
-                raise ValueError(f"{leaf}={now}: the run {typed.resume} has {then}; leave it, or start a new run")
+                raise ValueError(f"{leaf}={now}: the run {folder} has {then}; leave it, or start a new run")
     return run
 
 

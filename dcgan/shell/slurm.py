@@ -27,7 +27,15 @@ def listen() -> None:
         signal.signal(number, _leave)
 
 
+def deaf() -> None:
+    """In a job: hear no more of its end, which SLURM repeats to a process that is ending already."""
+    if "SLURM_JOB_ID" in os.environ and threading.current_thread() is threading.main_thread():
+        for number in (*warnings_heard(), signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    deaf()
     queue_again(signal.Signals(number))
     raise SystemExit(128 + number)
 

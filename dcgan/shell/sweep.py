@@ -1,11 +1,12 @@
 """How a sweep ends: with a table, and exit code 1 if a job failed."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from dcgan.shell.status import read_status
 
 
 class SweepSummary(Callback):
@@ -19,8 +20,8 @@ class SweepSummary(Callback):
         print(f"\nsweep {sweep}")
         SweepSummary.ended = True
         for path in sorted(sweep.glob("*/status.json")):
-            status = json.loads(path.read_text())
-            SweepSummary.failed |= status["state"] == "failed"  # the job may have run in a process of its own
+            status = read_status(path.parent)
+            SweepSummary.failed |= status["state"] in ("failed", "died")  # a job may have a process of its own
             result = status.get("error") or "  ".join(f"{k} {_shown(v)}" for k, v in status.get("results", {}).items())
             print(f"  {status['state']:<12} {path.parent.name}  {result}")
 

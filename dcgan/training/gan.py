@@ -12,7 +12,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer, do_nothing_clos
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dcgan.data.latents import Draws, random_stream, seeded_layers, sent, step_latents
+from dcgan.data.latents import Draws, layers_draw_from, random_stream, sent, step_latents
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
 from dcgan.models.precision import without_tf32
@@ -79,7 +79,7 @@ class GAN(LightningModule):
             self.rates.set(self.trainer.optimizers, step=self.global_step, total=total, time=time)
         images = batch[0].contiguous(memory_format=self.memory_format)
         outcomes: dict[str, Outcome] = {}
-        with seeded_layers(self.seed, step=self.global_step, rank=self.global_rank, world=self.world, like=images):
+        with layers_draw_from(self._draws("dropout")):
             for i, (latents, given) in enumerate(self._rounds(images, batch[1]), start=1):
                 with torch.set_grad_enabled(i == self.d_steps):
                     fake = self.generator(latents, given.labels)
@@ -96,11 +96,14 @@ class GAN(LightningModule):
         step, rank, world = self.global_step, self.global_rank, self.world
         shape = (len(images), self.generator.latent_dim)
         latents = step_latents(self.seed, step=step, shape=shape, parts=self.d_steps, rank=rank, world=world)
-        stream = random_stream(self.seed, "step", step)  # for whatever else the step draws at random
-        draws = Draws(stream, rank=rank, world=world, device=self.device)
+        draws = self._draws("step")  # for whatever else the step draws at random
         of_each = labels.chunk(self.d_steps) if self.generator.num_classes else (None,) * self.d_steps
         parts = zip(sent(latents, self.device).chunk(self.d_steps), images.chunk(self.d_steps), of_each, strict=True)
         return ((noise, Round(real, label, draws, step)) for noise, real, label in parts)
+
+    def _draws(self, purpose: str) -> Draws:
+        stream = random_stream(self.seed, purpose, self.global_step)
+        return Draws(stream, rank=self.global_rank, world=self.world, device=self.device)
 
     def _update(self, index: int, outcome: Outcome) -> Outcome:
         """One step of one player: backward, its clip (below), its optimiser, and what follows."""

@@ -213,7 +213,7 @@ def bench(width: int, precision: str, *, steps: int, rounds: int, root: str, gpu
 
         turns = Turns({"plain": plain, "bare": lambda steps: seconds(bare, steps)}, steps=steps)
         run.trainer.callbacks.insert(0, turns)
-        runs.fit(run, resume=False)
+        runs.fit(run)
         pipe.send(0)
         child.join()
     images = steps * config.data.batch_size

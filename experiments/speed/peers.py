@@ -300,7 +300,7 @@ def measure_ours(name: str, seed: int, clock: Clock) -> int:
         run = build_run(words, root=str(clock.root), folder=Path(folder))
         clock.load_references(run.data.split("train").images)
         run.trainer.callbacks.insert(0, ScoreWhileTraining(clock))
-        runs.fit(run, resume=False)
+        runs.fit(run)
     return int(run.trainer.global_step)
 
 

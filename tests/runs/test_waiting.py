@@ -63,5 +63,5 @@ def test_no_step_waits_for_the_device_unless_it_is_looked_at(
     told = [*words.split(), "metrics=none", "logger=none", "trainer.max_steps=3", "trainer.log_every_n_steps=1000"]
     run = build_run(config(*told, root=mnist_root), tmp_path / "run")
     run.trainer.callbacks.append(Watch())  # type: ignore[attr-defined]
-    fit(run, resume=False)
+    fit(run)
     assert len(asked.found) == asks, asked.found[0]

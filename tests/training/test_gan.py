@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from dcgan.data.latents import random_stream
 from dcgan.models.base import Discriminator, Generator, Verdict, class_of_samples
+from dcgan.models.layers import Dropout
 from dcgan.runs.dashboard import Dashboard, observe
 from dcgan.runs.trainer import quiet_lightning
 from dcgan.training.build import build_gan
@@ -518,7 +519,7 @@ def test_gradients_that_are_scaled_up_are_clipped_at_the_same_norm() -> None:
 class Dropping(TinyDiscriminator):
     def __init__(self) -> None:
         super().__init__()
-        self.body.insert(1, nn.Dropout(0.5))
+        self.body.insert(1, Dropout(0.5))
 
 
 def test_dropout_follows_from_seed_and_step_too(tmp_path: Path) -> None:
