@@ -113,6 +113,11 @@ def line(*words: str) -> str:
     return " ".join([sys.executable, "-m", "dcgan.train", *TINIEST, *words])
 
 
+def step(run: Path) -> int:
+    """Where a run stands."""
+    return int(load_checkpoint(run / "checkpoints" / "last.ckpt")["global_step"])
+
+
 def weights(run: Path) -> str:
     """A hash of all that a run has learnt."""
     found = hashlib.sha256()
