@@ -31,7 +31,7 @@ def begun() -> Iterator[list[subprocess.Popen[str]]]:
             os.kill(number, signal.SIGKILL)
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
+        process.communicate(timeout=20)
 
 
 def torchrun(*options: str, module: Sequence[str] = ("-m", "dcgan.train"), words: Sequence[str]) -> list[str]:
