@@ -167,7 +167,7 @@ ROWS: dict[str, dict[str, str]] = {
         *("empty", "zeros", "page", "pointer", "gzip", "picture", "pickle", "tensors", "text", "json", "UTF-16"),
         zip="error: samples=samples.npy: cannot be read: 0.png in it is no array; it is a zip archive of 0.png;",
         state="error: samples=samples.npy: cannot be read: it is a file of PyTorch's, not an .npz of arrays",
-        half="error: samples=samples.npy: cannot be read: Failed to read all data for array.",
+        half="error: samples=samples.npy: cannot be read: it holds 4640 bytes, its header promises 9408; it is damaged",
         array="error: samples=samples.npy: has the shape 12 x 7 x 7; must be N x 28 x 28 or N x 1 x 28 x 28",
         folder="error: samples=samples.npy: holds no images",
         link="error: samples=samples.npy: is a link that leads nowhere (elsewhere)",

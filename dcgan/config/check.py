@@ -14,9 +14,9 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from dcgan.config.combinations import check_combinations
+from dcgan.config.combinations import ImpossibleError, check_combinations
 from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, OfBoth, Optimizer
-from dcgan.config.rules import Rule, shown
+from dcgan.config.rules import Rule, one_line, shown
 from dcgan.config.schema import CONF, Config, TrainConfig, is_group, known_keys
 
 Values = dict[str, Any]
@@ -34,6 +34,17 @@ def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | No
     Raises:
         ValueError: one line with the key, the value and what it may be.
     """
+    try:
+        return _checked(config, schema, typed)
+    except ImpossibleError as error:
+        raise ImpossibleError(one_line(str(error))) from error
+    except ValueError as error:
+        raise ValueError(one_line(str(error))) from error
+    except (RecursionError, OverflowError) as error:  # containers in containers, a number of 400 digits
+        raise ValueError(f"the configuration holds a value without end ({one_line(str(error))})") from error
+
+
+def _checked(config: DictConfig, schema: type[Config], typed: Sequence[str] | None) -> Config:
     keys_typed = set(_keys_in(typed or ()))
     try:
         values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
@@ -131,9 +142,16 @@ def _apply_rules(values: Any, prefix: str = "") -> None:
             _apply_rules(value, f"{key}.")
         for rule in get_args(hint)[1:] if get_origin(hint) is Annotated and value is not None else ():
             assert isinstance(rule, Rule)
-            if not rule.holds(value):
+            if not _holds(rule, value):
                 raise ValueError(f"{key}={value}: {rule.words}")
             setattr(values, name, rule.convert(value))
+
+
+def _holds(rule: Rule, value: Any) -> bool:
+    try:
+        return rule.holds(value)
+    except (TypeError, OverflowError):  # a key of any type was given one that the rule cannot even compare
+        return False
 
 
 def unknown_key(key: str, schema: type) -> str:
@@ -177,7 +195,7 @@ KINDS = {"Integer": "a whole number", "Float": "a number", "bool": "true or fals
 
 
 def _one_line(error: OmegaConfBaseException) -> str:
-    key, first = str(error.full_key), str(error).splitlines()[0]
+    key, first = str(error.full_key), one_line(str(error).partition("\n")[0])
     if match := re.match(r"Value '(.*)' (?:of type '.*' could not be converted to|is not a valid) (\w+)", first):
         return f"{key}={match[1]}: must be {KINDS.get(match[2], match[2])}"
     if re.match(r"Incompatible value 'None'|field '.*' is not Optional", first):

@@ -18,6 +18,7 @@ from dcgan.config.rules import (
     UP_TO_HALF,
     Rule,
     at_least,
+    between,
     one_of,
 )
 
@@ -57,7 +58,7 @@ class Model(Option):
 
     width: Annotated[int, at_least(1)]
     latent_dim: Annotated[int, at_least(1)]
-    depth: Annotated[int | None, at_least(1)] = None
+    depth: Annotated[int | None, between(1, 16)] = None
     norm: Annotated[str, one_of(*NORMS, hint="; spectral is model.discriminator.norm's")] = "batch"
     init: Annotated[str, INIT] = "normal"
     conditional: bool = False
@@ -69,7 +70,7 @@ class Model(Option):
 class DCGAN(Model):
     upsample: Annotated[str, UPSAMPLE] = "transposed"
     dense_units: Annotated[int | None, at_least(1)] = None
-    base_convs: Annotated[int, at_least(0)] = 0
+    base_convs: Annotated[int, between(0, 16)] = 0
 
 
 @dataclass
@@ -179,7 +180,9 @@ class MomentumOfBoth(OfBoth, Momentum):
 class Data(Option):
     root: Annotated[str, PATH]
     batch_size: Annotated[int, Rule("must be at least 2: batch norm needs a batch", lambda value: value >= 2)]
-    resolution: Annotated[int, Rule("must be a multiple of 4", lambda value: value >= 4 and value % 4 == 0)]
+    resolution: Annotated[
+        int, Rule("must be a multiple of 4, 1024 at most", lambda value: 4 <= value <= 1024 and value % 4 == 0)
+    ]
     channels: Annotated[int, one_of(1, 3)]
 
 

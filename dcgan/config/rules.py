@@ -22,6 +22,11 @@ def at_least(least: int) -> Rule:
     return Rule(f"must be at least {least}", lambda value: value >= least)
 
 
+def between(least: int, most: int) -> Rule:
+    """A whole number that something is built so many times for: a file's must not keep us building for ever."""
+    return Rule(f"must be at least {least}, {most} at most", lambda value: least <= value <= most)
+
+
 def one_of(*choices: Any, hint: str = "") -> Rule:
     """A closed list."""
     return Rule(f"must be one of {', '.join(map(str, choices))}{hint}", lambda value: value in choices)
@@ -52,6 +57,16 @@ def shown(value: Any) -> str:
         if value is None or value is True or value is False
         else str(value)
     )
+
+
+LONGEST_LINE = 1000  # letters
+
+
+def one_line(text: str) -> str:
+    """What a terminal may be shown of a text that a file has a part in: no control characters, no screen full."""
+    line = "".join(letter if letter.isprintable() else "?" for letter in " ".join(text.split()))
+    half = LONGEST_LINE // 2
+    return line if len(line) <= LONGEST_LINE else f"{line[:half]} ... {line[-half:]}"  # the fix comes last
 
 
 POSITIVE = Rule("must be a finite number above 0", lambda value: math.isfinite(value) and value > 0)

@@ -168,11 +168,31 @@ class GenerateConfig:
     device: Annotated[str, DEVICE]
 
 
+@dataclass
+class DataRoot:
+    root: Annotated[str, PATH]
+
+
+@dataclass
+class DoctorConfig:
+    """conf/doctor.yaml."""
+
+    run: Annotated[str, PATH]
+    intervals: Annotated[int, at_least(1)]
+    seed: Annotated[int, SEED]
+    data: DataRoot
+
+
 CONF = next(
     folder for folder in (Path(__file__).parents[1] / "_conf", Path(__file__).parents[2] / "conf") if folder.is_dir()
 )
-Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig)
-SCHEMAS: dict[str, type] = {"train": TrainConfig, "evaluate": EvaluateConfig, "generate": GenerateConfig}
+Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig)
+SCHEMAS: dict[str, type] = {
+    "train": TrainConfig,
+    "evaluate": EvaluateConfig,
+    "generate": GenerateConfig,
+    "doctor": DoctorConfig,
+}
 
 
 def known_keys(schema: type) -> list[str]:
@@ -208,4 +228,4 @@ def _within(kind: type, key: str, hint: Any, prefix: str) -> list[type]:
 
 def is_group(schema: type, key: str) -> bool:
     """Whether a key of a command is a group of options; ``data`` of ``evaluate`` is none."""
-    return key in GROUPS and get_type_hints(schema).get(key) is not EvaluateData
+    return key in GROUPS and get_type_hints(schema).get(key) not in (EvaluateData, DataRoot)

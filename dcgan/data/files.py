@@ -1,20 +1,27 @@
-"""Images from other tools: a folder of pictures, an ``.npy`` or an ``.npz``. Nothing is ever unpickled."""
+"""Images from other tools: a folder of pictures, an ``.npy`` or an ``.npz``.
 
+Nothing is ever unpickled, and no memory is taken before an array's header was held against what is there.
+"""
+
+import math
+import os
+import warnings
 import zipfile
-import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dcgan.config.rules import one_line
 from dcgan.data.images import with_channels
 from dcgan.data.labels import Given, labels_of
 from dcgan.data.pictures import SUFFIXES, read_folder
-from dcgan.shell.contents import ARRAYS, what_is
+from dcgan.shell.contents import ARRAYS, LARGEST, what_is
 
-UNREADABLE = (ValueError, OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+PICKLED = "it holds pickled objects, which could execute code"
+HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 LEVELS_OF_LOSS = 2  # between the channels of what was grey before it was saved as JPEG
 
 # What other tools hand out, the narrowest range first: its ends, and what turns it into bytes.
@@ -47,13 +54,13 @@ def read_samples(path: Path, *, channels: int) -> Found:
     Raises:
         ValueError, OSError: one line on what is wrong with them.
     """
-    if not path.exists():
+    if not path.is_file() and not path.is_dir():
         kind = what_is(path)
         raise FileNotFoundError(f"samples={path}: {f'is {kind}' if kind else 'no such file or folder'}")
     given: Given = None
     notes: list[str] = []
     if path.is_dir():
-        array, notes = read_folder(path)
+        array, notes = _from_folder(path)
     else:
         array, given = _from_numpy(path)
     images = torch.from_numpy(_as_bytes(array, channels, path))
@@ -68,6 +75,15 @@ def read_samples(path: Path, *, channels: int) -> Found:
     if given is not None and labels is None:
         notes.append(f"its labels are not used: {why}")
     return Found(images, labels, why, [*notes, *_doubts(images)], converted)
+
+
+def _from_folder(folder: Path) -> tuple[np.ndarray, list[str]]:
+    """The pictures in it, whose names may hold anything."""
+    try:
+        array, notes = read_folder(folder)
+    except ValueError as error:
+        raise ValueError(one_line(str(error))) from error
+    return array, [one_line(note) for note in notes]
 
 
 def _as_bytes(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
@@ -144,16 +160,19 @@ def _doubts(images: Tensor) -> list[str]:
 def _from_numpy(path: Path) -> tuple[np.ndarray, Given]:
     """The images and the labels of an ``.npy`` or ``.npz``, known by what is in it, not by its name."""
     with path.open("rb") as file:
-        if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
-            raise ValueError(f"samples={path}: {_no_numpy(path)}")
+        start = file.read(6)
+    if not start.startswith((b"\x93NUMPY", b"PK")):
+        raise ValueError(f"samples={path}: {_no_numpy(path)}")
     try:
-        with path.open("rb") as file:  # which NumPy does not close where it fails
-            content = np.load(file, allow_pickle=False)
-            return (content, None) if isinstance(content, np.ndarray) else _from_archive(content, path)
+        if start.startswith(b"PK"):
+            with zipfile.ZipFile(path) as archive:
+                return _from_archive(archive, path)
+        with path.open("rb") as file:
+            return _array(file, size=os.fstat(file.fileno()).st_size), None
     except zipfile.BadZipFile as error:
         raise ValueError(f"samples={path}: cannot be read: it is {what_is(path)}") from error
-    except UNREADABLE as error:
-        raise ValueError(f"samples={path}: cannot be read: {_reason(error)}") from error
+    except Exception as error:  # a damaged file makes NumPy and zipfile stumble in many ways
+        raise ValueError(f"samples={path}: cannot be read: {one_line(str(error))}") from error
 
 
 def _no_numpy(path: Path) -> str:
@@ -165,27 +184,49 @@ def _no_numpy(path: Path) -> str:
     return f"{what}; it is {kind}" if kind else what
 
 
-def _from_archive(content: "np.lib.npyio.NpzFile", path: Path) -> tuple[np.ndarray, Given]:
-    kind, names = what_is(path), set(content.files) - {"labels"}
+def _from_archive(archive: zipfile.ZipFile, path: Path) -> tuple[np.ndarray, Given]:
+    kind, there = what_is(path), {name.removesuffix(".npy"): name for name in archive.namelist()}
+    names = there.keys() - {"labels"}
     name = "images" if "images" in names else names.pop() if len(names) == 1 else None
     if name is None:
-        there = f"holds {', '.join(sorted(content.files)) or 'nothing'}; name the array images"
-        raise ValueError(f"it {there if kind == ARRAYS else f'is {kind}, not an .npz of arrays'}")
-    array = content[name]
-    if not isinstance(array, np.ndarray):
-        raise ValueError(f"{name} in it is no array; it is {kind}")
-    return array, _labels_in(content)
+        holds = f"holds {', '.join(sorted(there)) or 'nothing'}; name the array images"
+        raise ValueError(f"it {holds if kind == ARRAYS else f'is {kind}, not an .npz of arrays'}")
+    with archive.open(there[name]) as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise ValueError(f"{name} in it is no array; it is {kind}")
+    return _member(archive, there[name]), _labels_in(archive)
 
 
-def _labels_in(content: "np.lib.npyio.NpzFile") -> Given:
+def _labels_in(archive: zipfile.ZipFile) -> Given:
     """Those that are there; in words what is wrong, where they cannot be read: they may not be needed."""
-    if "labels" not in content.files:
+    name = next((name for name in ("labels.npy", "labels") if name in archive.namelist()), None)
+    if name is None:
         return None
     try:
-        return content["labels"]
-    except UNREADABLE as error:
-        return _reason(error)
+        return _member(archive, name)
+    except Exception as error:
+        return one_line(str(error))
 
 
-def _reason(error: Exception) -> str:
-    return "it holds pickled objects, which could execute code" if "pickle" in str(error) else str(error)
+def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(name) as file:
+        return _array(file, size=archive.getinfo(name).file_size)
+
+
+def _array(file: IO[bytes], *, size: int) -> np.ndarray:
+    """An array in NumPy's format, from a file of so many bytes (unpacked): those that its header promises, no more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a header that Python 2 wrote
+        version = np.lib.format.read_magic(file)
+        if version not in HEADERS:
+            raise ValueError(f"its format is {version[0]}.{version[1]}; save it as a plain array, without named fields")
+        shape, _, dtype = HEADERS[version](file)
+        if dtype.hasobject:
+            raise ValueError(PICKLED)
+        there, promised = size - file.tell(), math.prod(shape) * dtype.itemsize
+        if min(shape, default=0) < 0 or promised > there:
+            raise ValueError(f"it holds {there} bytes, its header promises {promised}; it is damaged: save it again")
+        if promised > LARGEST:
+            raise ValueError(f"it unpacks to {promised} bytes, {LARGEST} at most are read; save fewer images, as uint8")
+        file.seek(0)
+        return np.lib.format.read_array(file, allow_pickle=False)

@@ -1,15 +1,21 @@
-"""The IDX format of the MNIST family: http://yann.lecun.com/exdb/mnist/ ("file formats")."""
+"""The IDX format of the MNIST family: http://yann.lecun.com/exdb/mnist/ ("file formats").
+
+The header is held against the size of the file before anything else is read.
+"""
 
 import math
 import struct
 from pathlib import Path
+from typing import NoReturn
 
 import torch
 from torch import Tensor
 
-from dcgan.shell.contents import what_is
+from dcgan.shell.contents import LARGEST, what_is
 
 UNSIGNED_BYTE = 0x08
+MOST_DIMS = 4  # labels have 1, images 3, those in colour 4
+DAMAGED = "; it is damaged: fetch it again"
 
 
 def read_idx(path: Path) -> Tensor:
@@ -17,16 +23,32 @@ def read_idx(path: Path) -> Tensor:
 
     Raises:
         ValueError: the file is not IDX, holds another type, or is shorter or longer than its header says.
+        OSError: it cannot be opened.
     """
-    content = path.read_bytes() if path.is_file() else b""
-    if len(content) < 4 or content[:3] != bytes([0, 0, UNSIGNED_BYTE]):
-        kind = what_is(path)
-        raise ValueError(f"{path} is not an IDX file of unsigned bytes{f'; it is {kind}' if kind else ''}")
-    num_dims = content[3]
-    start = 4 + 4 * num_dims
-    if len(content) < start:
-        raise ValueError(f"{path} ends inside its header")
-    shape = struct.unpack(f">{num_dims}I", content[4:start])
-    if len(content) - start != math.prod(shape):
-        raise ValueError(f"{path} holds {len(content) - start} values, its header promises {math.prod(shape)}")
-    return torch.frombuffer(bytearray(content[start:]), dtype=torch.uint8).reshape(shape)
+    if not path.is_file():
+        _refuse(path)
+    with path.open("rb") as file:
+        magic = file.read(4)
+        if len(magic) < 4 or magic[:3] != bytes([0, 0, UNSIGNED_BYTE]):
+            _refuse(path)
+        num_dims = magic[3]
+        if not 1 <= num_dims <= MOST_DIMS:
+            raise ValueError(f"{path} has {num_dims} dimensions, must have 1 to {MOST_DIMS}{DAMAGED}")
+        header = file.read(4 * num_dims)
+        if len(header) < 4 * num_dims:
+            raise ValueError(f"{path} ends inside its header{DAMAGED}")
+        shape = struct.unpack(f">{num_dims}I", header)
+        there, promised = path.stat().st_size - file.tell(), math.prod(shape)
+        if there != promised:
+            raise ValueError(f"{path} holds {there} values, its header promises {promised}{DAMAGED}")
+        if not 0 < promised <= LARGEST:
+            raise ValueError(f"{path} holds {promised} values, must hold 1 to {LARGEST}{DAMAGED}")
+        content = bytearray(promised)
+        if file.readinto(content) < promised:
+            raise ValueError(f"{path} became shorter while it was read; try again")
+    return torch.frombuffer(content, dtype=torch.uint8).reshape(shape)
+
+
+def _refuse(path: Path) -> NoReturn:
+    kind = what_is(path)
+    raise ValueError(f"{path} is not an IDX file of unsigned bytes{f'; it is {kind}' if kind else ''}")

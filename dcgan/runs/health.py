@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from dcgan.runs.dashboard import STEPPED, is_shown
 from dcgan.runs.finite import not_finite, tensors_of
+from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 
@@ -52,9 +53,15 @@ class Health(Callback):
         if trainer.world_size > 1:
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         if stop:
-            kept = f"{self.last} is from before" if self.last.exists() else "no checkpoint was saved before"
             found = found or "another process met what is not finite"
-            raise NotFiniteError(f"step {trainer.global_step}: {found}; {kept}")
+            raise NotFiniteError(f"step {trainer.global_step}: {found}; {self._replay()}")
+
+    def _replay(self) -> str:
+        """The line that goes the way there again and finds the operation."""
+        if not self.last.exists():
+            return "no checkpoint was saved before; the same line with trainer.detect_anomaly=true finds the operation"
+        line = f"python -m dcgan.train {pasted('resume', self.last.parents[1])} trainer.detect_anomaly=true"
+        return f"{self.last} is from before; to find the operation: {line}"
 
 
 def _faults(trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> Iterator[str]:

@@ -7,19 +7,20 @@ from typing import Any, NamedTuple
 
 import torch
 from omegaconf import OmegaConf
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from dcgan import __version__
 from dcgan.config.check import check
 from dcgan.config.registry import lookup
+from dcgan.config.rules import one_line
 from dcgan.config.schema import TrainConfig
 from dcgan.models import MODELS
 from dcgan.models.base import Generator, Shape
 from dcgan.runs.finite import not_finite
 from dcgan.runs.hardware import resolve_device
-from dcgan.shell.contents import what_is
+from dcgan.shell.contents import SAFETENSORS, what_is
 from dcgan.shell.versions import of_this_version
 from dcgan.shell.writing import replacing
 
@@ -55,25 +56,35 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
     """As ``load_generator``, with the configuration of the run and the step it was saved at."""
     path = generator_path(run, checkpoint)
     try:
+        if not path.is_file():
+            raise ValueError
         with safe_open(path, "pt") as file:
             recipe = json.loads((file.metadata() or {})["recipe"])
             values, step, version = recipe["config"], int(recipe["step"]), recipe.get("version")
+            if not isinstance(values, dict) or "${" in json.dumps(values):  # which OmegaConf would fill in
+                raise ValueError("its recipe is no plain configuration")
+            values, version = OmegaConf.create(values), one_line(version) if version else None
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except KeyError as error:
         raise ValueError(f"{path} is not a readable generator (its header has no {error})") from error
-    except (SafetensorError, OSError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # what is damaged makes its readers stumble in many ways
         kind = what_is(path)
-        reason = f"it is {kind}" if kind else " ".join(str(error).split())[:200]
+        reason = one_line(str(error))[:200] if kind in (None, SAFETENSORS) else f"it is {kind}"
         raise ValueError(f"{path} is not a readable generator ({reason})") from error
     with of_this_version(str(run), version):
-        config = check(OmegaConf.create(values), TrainConfig)
+        config = check(values, TrainConfig)
     networks = lookup(MODELS, config.model.name, key="model.name")
+    try:
+        with torch.device("meta"):  # takes no memory, however wide its configuration says that it is
+            wanted = networks.generator(config.model, Shape.of(config)).state_dict()
+    except (RuntimeError, ArithmeticError, TypeError) as error:
+        raise ValueError(f"{path}: its configuration is of no network that can be built") from error
+    kinds = ({name: (value.shape, value.dtype) for name, value in one.items()} for one in (weights, wanted))
+    if next(kinds) != next(kinds):
+        raise ValueError(f"{path}: its weights do not fit its configuration")
     with torch.random.fork_rng(devices=[]):  # what it begins with is thrown away
         generator = networks.generator(config.model, Shape.of(config))
-    try:
-        generator.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ValueError(f"{path}: its weights do not fit its configuration") from error
+    generator.load_state_dict(weights)
     if fault := not_finite(weights):
         raise ValueError(f"{path} holds weights that are not finite ({fault}); take another checkpoint")
     generator.to(resolve_device(device)).eval().requires_grad_(False)

@@ -21,7 +21,7 @@ from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
-from dcgan.runs.health import Health
+from dcgan.runs.health import Health, NotFiniteError
 from dcgan.runs.loggers import RunText, log_hyperparameters
 from dcgan.runs.presence import Presence
 from dcgan.runs.progress import Progress
@@ -59,8 +59,11 @@ class Run:
         return self.folder / "checkpoints" / "last.ckpt"
 
 
-def build_run(config: TrainConfig, folder: Path) -> Run:
+def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -> Run:
     """Everything that training needs. What can be refused is refused here; ``folder`` is not touched.
+
+    Args:
+        start: the checkpoint to go on from; None: the newest in ``folder``, if ``config`` is of a resumed run.
 
     Raises:
         ValueError, FileNotFoundError: one line on what is wrong and what to do.
@@ -69,9 +72,9 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
     ask_for_gpus_once()
     if config.fast:
         keep_freed_memory()
-    start, first_step = None, 0
     if config.resume is not None:
-        start, first_step = checkpoint_of(folder, limit=config.trainer.max_steps)
+        start = start or checkpoint_in(folder)
+    first_step = step_of(start, limit=config.trainer.max_steps) if start else 0
     resolved = replace(config, resume=None, trainer=replace(config.trainer, precision=hardware["precision"]))
     gan, data = build_gan(config), build_data(config)
     data.setup("fit")
@@ -84,7 +87,8 @@ def build_run(config: TrainConfig, folder: Path) -> Run:
         seed=config.seed,
         real=data.split("train").images,
     )
-    intervals = [config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
+    looks = [1] if config.trainer.detect_anomaly else []  # at every step
+    intervals = [*looks, config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
     health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
     callbacks: list[Callback] = [
         Presence(folder),
@@ -192,25 +196,44 @@ def record_status(run: Run, **status: Any) -> None:
     write_status(run.folder, **status)
 
 
-def checkpoint_of(folder: Path, *, limit: int) -> tuple[Path, int]:
-    """The checkpoint that a resumed run goes on from, and its step.
+def checkpoint_in(folder: Path) -> Path:
+    """The checkpoint that a resumed run goes on from.
 
     Raises:
-        ValueError: there is nothing to go on with, or nothing left to do.
+        ValueError: there is none.
     """
     found = newest_whole(folder / "checkpoints")
     if found is None:
         kind = what_is(folder / "checkpoints" / "last.ckpt")
         words = f"its checkpoints/last.ckpt is {kind}" if kind else "it has no checkpoints/last.ckpt to go on with"
         raise ValueError(f"resume={folder}: {words}")
-    step = int(load_checkpoint(found)["global_step"])
+    return found
+
+
+def step_of(checkpoint: Path, *, limit: int) -> int:
+    """The step at which a resumed run goes on.
+
+    Raises:
+        ValueError: there is nothing left to do.
+    """
+    step = int(load_checkpoint(checkpoint)["global_step"])
     if 0 <= limit <= step:
-        raise ValueError(f"resume={folder}: it stands at step {step} of trainer.max_steps={limit}; type a larger one")
-    return found, step
+        run = checkpoint.parents[1]
+        raise ValueError(f"resume={run}: it stands at step {step} of trainer.max_steps={limit}; type a larger one")
+    return step
 
 
 def fit(run: Run) -> None:
-    """Train, from the start or from a checkpoint."""
+    """Train, from the start or from a checkpoint.
+
+    Raises:
+        NotFiniteError: something is not finite; with ``trainer.detect_anomaly``, which operation it came from.
+    """
     if run.start is None:
         log_hyperparameters(run.trainer, asdict(run.config))
-    run.trainer.fit(run.gan, run.data, ckpt_path=run.start, weights_only=True)
+    try:
+        run.trainer.fit(run.gan, run.data, ckpt_path=run.start, weights_only=True)
+    except RuntimeError as error:
+        if "returned nan values" not in str(error):
+            raise
+        raise NotFiniteError(f"step {run.trainer.global_step + 1}: {error} (where it was called: above)") from error

@@ -77,6 +77,7 @@ def quiet_lightning() -> None:
 
 
 QUIETED = (
+    r"Be aware that when using `ckpt_path`",  # a replay leaves out what training does not depend on
     r"Found \d+ module\(s\) in eval mode at the start of training",  # the averaged generator, always
     r"You're resuming from a checkpoint that ended before the epoch ended",  # batches follow from the step
     r"The number of training batches .* is smaller than the logging interval",  # which counts steps of the run

@@ -4,9 +4,13 @@ import codecs
 import zipfile
 from pathlib import Path
 
+from dcgan.config.rules import one_line
+
 LOOKED_AT = 512  # bytes
+LARGEST = 2**31  # bytes that one file's content may take in memory: 2.7 million grey images of 28 x 28
 ARRAYS = "an .npz of arrays"
 PYTORCH = "a file of PyTorch's"
+SAFETENSORS = "a safetensors file"
 BEGINNINGS = (
     (b"version https://git-lfs", "a git-lfs pointer, not the file itself; 'git lfs pull' fetches that"),
     (b"\x1f\x8b", "packed with gzip; unpack it with gunzip"),
@@ -29,10 +33,8 @@ BEGINNINGS = (
 
 def what_is(path: Path) -> str | None:
     """Words that follow "it is": ``empty``, ``a web page``, ``a git-lfs pointer ...``. None: nothing that we know."""
-    if path.is_dir():
-        return "a folder"
-    if path.is_symlink() and not path.exists():
-        return f"a link that leads nowhere ({path.readlink()})"
+    if not path.is_file():
+        return _kind_of_no_file(path)
     try:
         with path.open("rb") as file:
             start = file.read(LOOKED_AT)
@@ -41,9 +43,17 @@ def what_is(path: Path) -> str | None:
     if start.startswith(b"PK"):
         return _kind_of_zip(path)
     if start[8:10] == b'{"':
-        return "a safetensors file"
+        return SAFETENSORS
     known = (words for beginning, words in BEGINNINGS if start.startswith(beginning))
     return next(known, None) or _kind_of_text(start)
+
+
+def _kind_of_no_file(path: Path) -> str | None:
+    if path.is_dir():
+        return "a folder"
+    if path.is_symlink() and not path.exists():
+        return one_line(f"a link that leads nowhere ({path.readlink()})")
+    return "a pipe or a device, not a file" if path.exists() else None  # to open it might wait for ever
 
 
 def _kind_of_zip(path: Path) -> str:
@@ -51,13 +61,13 @@ def _kind_of_zip(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except Exception:  # what is damaged makes zipfile stumble in many ways
         return "a zip archive without its end: damaged"
     if any(name.endswith("data.pkl") for name in names):
         return PYTORCH
     if all(name.endswith(".npy") for name in names):
         return ARRAYS
-    return f"a zip archive of {names[0] if len(names) == 1 else f'{len(names)} files'}; unpack it"
+    return one_line(f"a zip archive of {names[0] if len(names) == 1 else f'{len(names)} files'}; unpack it")
 
 
 def _kind_of_text(start: bytes) -> str | None:

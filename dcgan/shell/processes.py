@@ -21,7 +21,10 @@ def lives(process: Mapping[str, Any], *, last_sign: float) -> bool:
     Args:
         last_sign: Unix time, of use where it is another machine's.
     """
-    if process.get("host") != socket.gethostname():
+    host = process.get("host")
+    if host is None:
+        return False
+    if host != socket.gethostname():
         return time.time() - last_sign < SILENCE
     return process.get("boot") == _boot() and _started(int(process.get("pid", 0))) == process.get("started")
 

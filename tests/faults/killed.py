@@ -1,4 +1,4 @@
-"""``dcgan.train`` that is killed, as by SIGKILL, at a moment that was chosen beforehand: ``killed.py <when> <nth> words``.
+"""``dcgan.train`` that dies, as by SIGKILL, at a moment chosen beforehand: ``killed.py <when> <nth> words``.
 
 ``when``: step, evaluation, writing (a checkpoint is half on the disk), renaming (it is written and has no name yet),
 between (the generator beside it is still the old one), logging (half a line of metrics.jsonl).

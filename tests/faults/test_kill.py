@@ -42,7 +42,9 @@ def line(*words: str, name: str = "N", killed: tuple[str, int] | None = None) ->
 
 
 def flat(values: Any, prefix: str = "") -> dict[str, Any]:
-    items = values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list | tuple) else ()
+    items = (
+        values.items() if isinstance(values, dict) else enumerate(values) if isinstance(values, list | tuple) else ()
+    )
     inner = {name: value for key, one in items for name, value in flat(one, f"{prefix}/{key}").items()}
     return inner or {prefix: values}
 

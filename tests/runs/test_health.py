@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ def test_a_run_stops_where_it_is_first_seen(words: list[str], line: str, command
     assert json.loads(status.read_text())["state"] == "failed"
     assert line in json.loads(status.read_text())["error"]
     assert not list(workdir.rglob("*.ckpt"))
-    assert last.endswith("no checkpoint was saved before")
+    assert "; no checkpoint was saved before; the same line with trainer.detect_anomaly=true" in last
 
 
 def test_the_last_finite_checkpoint_stays(command: Command, workdir: Path) -> None:
@@ -59,9 +60,25 @@ def test_the_last_finite_checkpoint_stays(command: Command, workdir: Path) -> No
     result = command("train", *TRAIN, "trainer.max_steps=20000000", "checkpoints.every=1", *words)
     assert result.code == 1
     (last,) = workdir.rglob("last.ckpt")
-    assert result.err.strip().endswith(f"{last.relative_to(workdir)} is from before")
+    assert f"{last.relative_to(workdir)} is from before; " in result.err
     step = load_checkpoint(last)["global_step"]
     assert f"error: step {step + 1}: " in result.err
+
+
+@pytest.mark.filterwarnings("ignore:Error detected in:UserWarning")
+def test_the_line_that_it_prints_finds_where_it_began(command: Command, workdir: Path) -> None:
+    """Seen where a checkpoint was due; the replay from the one before looks at every step."""
+    words = ["optimizer=sgd", "optimizer.lr=1e5", "optimizer.warmup=10000000", "loss=least_squares"]
+    result = command("train", *TRAIN, *words, "trainer.max_steps=20000000", "checkpoints.every=3", "name=N")
+    assert result.code == 1, result.err
+    (last,) = workdir.rglob("last.ckpt")
+    step, seen = load_checkpoint(last)["global_step"], int(re.findall(r"error: step (\d+)", result.err)[0])
+    assert seen == step + 3
+    again = command("train", *result.err.strip().rpartition("python -m dcgan.train ")[2].split())
+    assert again.code == 1
+    (line,) = [text for text in again.err.splitlines() if text.startswith("error:")]
+    assert step < int(re.findall(r"error: step (\d+): ", line)[0]) <= seen
+    assert load_checkpoint(last)["global_step"] == step
 
 
 @pytest.mark.parametrize("part", ["state_dict", "optimizer_states"])
