@@ -158,19 +158,20 @@ def test_a_job_preempted_before_it_trains_is_queued_again(slurm: Slurm) -> None:
 
 def test_a_time_limit_is_only_an_interruption(slurm: Slurm) -> None:
     """SLURM looks every 30 seconds, and warns up to a minute early."""
-    words = [*ONE, *LONG, "trainer.max_steps=1000000"]
+    Path("steps").write_text("1000000")
     run = Path("outputs/limited")
+    words = [*ONE, *LONG, "trainer.max_steps=$(cat steps)"]
     job = slurm.submit("--time=2", "--signal=USR1@30", script=script("limited", *words))
     trains(run)
-    slurm.at_once(job)
+    slurm.until(job, "PENDING", Restarts="1")
     assert status(run)["state"] == "interrupted"
     assert "SIGUSR1: finishing the step and saving" in Path(f"job-{job}.out").read_text()
     step = status(run)["results"]["steps"]
     assert step > 0
-    until(lambda: status(run)["state"] == "running")
-    slurm("scancel", "--signal=USR1", job)  # once more, without the wait
-    slurm.until(job, "PENDING", Restarts="2")
-    assert status(run)["results"]["steps"] >= step
+    Path("steps").write_text(str(step + 20))
+    slurm.at_once(job)
+    assert slurm.until(job, "COMPLETED", "FAILED")["JobState"] == "COMPLETED"
+    assert (status(run)["state"], status(run)["results"]["steps"], starts(run)) == ("finished", step + 20, 2)
 
 
 def test_a_cancelled_job_stays_cancelled_and_is_saved(slurm: Slurm) -> None:
