@@ -17,6 +17,14 @@ from dcgan.config.schema import EvaluateConfig
 from dcgan.reports.table import compare, describe
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.folders import folder_name
+from dcgan.shell.status import read_status
+
+UNFINISHED = {
+    "running": "is still training",
+    "interrupted": "was stopped before its end",
+    "failed": "failed before its end",
+    "died": "died before its end: its process is gone",
+}
 
 if TYPE_CHECKING:
     from dcgan.reports.scoring import Samples, Score
@@ -36,6 +44,9 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
         out = Path("outputs") / "evaluations" / folder_name(path.resolve().name, [samples.origin["samples_sha256"][:8]])
         return _evaluate(samples, config, out=Path(config.out or out), prefix="")
     run = Path(config.run or "")
+    state = read_status(run).get("state", "finished")
+    if state in UNFINISHED:
+        print(f"note: {run}: {UNFINISHED[state]}", file=sys.stderr)
     prefix = f"{run.resolve().name}_" if config.out else ""
     return _evaluate(scoring.samples_of_run(run, config), config, out=Path(config.out or run), prefix=prefix)
 

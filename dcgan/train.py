@@ -62,7 +62,7 @@ def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
             runs.record_status(run, state="interrupted")
             print(_next_steps(run), file=sys.stderr)
             raise SystemExit(128 + run.stop.received) from error
-        if isinstance(error, OSError) and error.errno and error.filename is None:  # a full disk, of the dashboard's own files
+        if isinstance(error, OSError) and error.errno and error.filename is None:  # of the dashboard's own
             error.filename = str(run.folder)
         with suppress(OSError):
             if run.folder.exists():

@@ -26,10 +26,15 @@ SLOW = {"command", "mnist_root", "digits", "recipe"}  # fixtures of tests that t
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """``-m fast``: the inner loop. ``-m gpu``: what a machine without one skips. ``-m cluster``: only if asked for."""
+    """``-m fast``: the inner loop. ``-m gpu``: what a machine without one skips. ``-m cluster``: only if asked for.
+
+    Faults are counted by name.
+    """
     for item in items:
         if not SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("fast")
+        if fault := item.get_closest_marker("fault"):
+            item.user_properties.append(("fault", fault.args[0]))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason=NO_GPU))
         if item.get_closest_marker("cluster") and "cluster" not in config.option.markexpr:
@@ -39,12 +44,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 NO_GPU = f"no CUDA device on this machine (torch {torch.__version__})"
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """How much a GPU would have shown."""
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """How much a GPU would have shown; and of ``make test-faults`` the table."""
+    if config.option.markexpr.startswith("fault"):
+        _print_faults(terminalreporter)
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if NO_GPU in str(report.longrepr)]
     if skipped:
         terminalreporter.section("GPU", sep="!", red=True, bold=True)
         terminalreporter.line(f"{len(skipped)} tests were SKIPPED, and nothing was shown of a GPU: {NO_GPU}", red=True)
+
+
+def _print_faults(terminalreporter: Any) -> None:
+    """Each fault, how often it was provoked, and how often nothing was lost."""
+    trials: dict[str, dict[str, int]] = {}
+    for outcome in ("passed", "failed", "skipped"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for fault in [value for key, value in report.user_properties if key == "fault"]:
+                if report.when == "call" or outcome != "passed":
+                    found = trials.setdefault(fault, dict.fromkeys(("passed", "failed", "skipped"), 0))
+                    found[outcome] += 1
+    terminalreporter.section("faults")
+    terminalreporter.line("| fault | trials | survived | lost | not tried here |\n|---|---|---|---|---|")
+    for fault, found in sorted(trials.items()):
+        number = found["passed"] + found["failed"]
+        terminalreporter.line(f"| {fault} | {number} | {found['passed']} | {found['failed']} | {found['skipped']} |")
 
 
 class Result(NamedTuple):

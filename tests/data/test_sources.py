@@ -97,3 +97,16 @@ def test_a_disk_that_is_full_halfway_is_no_reason_to_try_the_next_source(
     with pytest.raises(OSError, match="No space left") as caught:
         prepare("mnist", tmp_path)
     assert explain(caught.value, "train").startswith(f"disk full: {folder}: ")
+
+
+def test_a_small_file_that_unpacks_to_anything_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "MOST_BYTES", 1000)
+    bomb = tmp_path / "t10k-labels-idx1-ubyte"
+    bomb.write_bytes(gzip.compress(bytes(1001)))
+    assert sources._unpacked(bomb) == b""
+    bomb.write_bytes(gzip.compress(bytes(1000)))
+    assert sources._unpacked(bomb) == bytes(1000)
+    (tmp_path / "packed").mkdir()
+    (tmp_path / "packed" / "labels.gz").write_bytes(gzip.compress(bytes(1001)))
+    with pytest.raises(OSError, match=r"labels\.gz is damaged \(unpacks to more than 1000 bytes\)"):
+        sources._unpack(["labels"], tmp_path / "packed", tmp_path)

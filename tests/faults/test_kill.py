@@ -92,7 +92,8 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory, mnist_root: Path) -> Path
     return folder / "outputs" / "N"
 
 
-@pytest.mark.parametrize("trial", [0, *(pytest.param(n, marks=pytest.mark.faults) for n in range(1, 20))])
+@pytest.mark.fault("SIGKILL at a chosen moment, twice")
+@pytest.mark.parametrize("trial", [0, *(pytest.param(n, marks=pytest.mark.trials) for n in range(1, 20))])
 def test_killed_and_started_again_it_is_the_run_that_it_would_have_been(
     trial: int, unbroken: Path, workdir: Path
 ) -> None:
@@ -113,7 +114,8 @@ def test_killed_and_started_again_it_is_the_run_that_it_would_have_been(
     assert_equal_runs(workdir / "outputs" / "N", unbroken)
 
 
-@pytest.mark.faults
+@pytest.mark.fault("SIGKILL at a random time, twice")
+@pytest.mark.trials
 @pytest.mark.parametrize("trial", range(5))
 def test_killed_from_outside_at_a_random_time(trial: int, unbroken: Path, workdir: Path) -> None:
     chosen = random.Random(f"outside {SEED} {trial}")
@@ -133,6 +135,7 @@ def test_killed_from_outside_at_a_random_time(trial: int, unbroken: Path, workdi
     assert_equal_runs(workdir / "outputs" / "N", unbroken)
 
 
+@pytest.mark.fault("a flipped bit in a checkpoint")
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_taken(unbroken: Path, workdir: Path) -> None:
     killed = line(killed=("step", 14))
     assert killed.returncode == -signal.SIGKILL

@@ -70,6 +70,7 @@ def test_a_folder_has_one_owner(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.fault("a lock whose holder was killed")
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     code = f"from pathlib import Path; from dcgan.shell.status import owned; owned(Path({str(tmp_path)!r})).__enter__()"
     code += "; import os, signal; print('held', flush=True); os.kill(os.getpid(), signal.SIGKILL)"
@@ -99,6 +100,7 @@ def test_the_same_line_starts_goes_on_and_is_finished(command: Callable[..., Any
     assert printed_run(told.out) == "there"
 
 
+@pytest.mark.fault("killed before the first checkpoint")
 def test_an_attempt_without_a_checkpoint_starts_anew(command: Callable[..., Any], workdir: Path) -> None:
     line = [*QUICK, "name=mine", "resume=auto", "logger=csv", "trainer.log_every_n_steps=1"]
     run = workdir / "outputs" / "mine"
@@ -132,6 +134,7 @@ def test_what_auto_refuses(words: list[str], line: str, command: Callable[..., A
     assert [path.name for path in (workdir / "outputs" / "mine").iterdir()] == ["letter.txt"]
 
 
+@pytest.mark.fault("two processes on one folder")
 def test_a_run_that_somebody_else_is_training_is_refused_by_name(command: Callable[..., Any], workdir: Path) -> None:
     line = [*QUICK, "name=mine", "resume=auto"]
     assert command("train", *line).code == 0
@@ -144,6 +147,7 @@ def test_a_run_that_somebody_else_is_training_is_refused_by_name(command: Callab
     assert (workdir / "outputs" / "mine" / "provenance.jsonl").read_text() == before
 
 
+@pytest.mark.fault("the run folder is deleted")
 def test_a_folder_that_is_deleted_under_the_run(
     command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,11 +167,22 @@ def test_a_folder_that_is_deleted_under_the_run(
     assert not (workdir / "outputs" / "mine").exists()
 
 
+@pytest.mark.fault("a job of a sweep died")
 def test_a_sweep_with_a_job_that_died_does_not_end_well(command: Callable[..., Any], workdir: Path) -> None:
     write_status(workdir / "swept" / "earlier", state="running", process=ended())
     result = command("train", "-m", *QUICK, "seed=1,2", "hydra.sweep.dir=swept")
     assert result.code == 1
     assert "died         earlier" in result.out
+
+
+def test_an_evaluation_says_what_became_of_each_run(command: Callable[..., Any], workdir: Path) -> None:
+    for name in ("one", "other"):
+        assert command("train", *QUICK, f"name={name}", "resume=auto").code == 0
+    write_status(workdir / "outputs" / "other", state="running", process=ended())
+    result = command("evaluate", "run=outputs", "num_samples=20", "metrics=digits")
+    assert result.code == 0, result.err
+    assert "note: outputs/other: died before its end: its process is gone\n" in result.err
+    assert "outputs/one" not in result.err.replace("note: this run", "")
 
 
 # --- the doctor

@@ -72,33 +72,27 @@ def raise_full(*_: Any, **__: Any) -> None:
     raise FULL
 
 
-def raise_over_full(*_: Any, **__: Any) -> None:
-    """As torch's own writer does where the disk is full halfway."""
-    try:
-        raise FULL
-    except OSError:
-        raise RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598")  # noqa: B904
-
-
-@pytest.mark.parametrize("failure", [raise_full, raise_over_full])
+@pytest.mark.fault("disk full: checkpoint")
 def test_training_on_a_full_disk_says_so_and_keeps_what_it_had(
-    failure: Any, command: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    command: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    save, saved = torch.save, []
+    write, written = Path.write_bytes, []
 
-    def at_first(*arguments: Any) -> None:
-        saved.append(len(saved))
-        (save if len(saved) == 1 else failure)(*arguments)
+    def at_first(path: Path, content: bytes) -> None:
+        written.extend([path] if ".ckpt" in path.name else [])
+        (raise_full if len(written) == 2 else write)(path, content)
 
     with monkeypatch.context() as patched:
-        patched.setattr(torch, "save", at_first)
+        patched.setattr(Path, "write_bytes", at_first)
         failed = command("train", *QUICK, "hydra.run.dir=run")
     assert (failed.code, failed.err) == (1, f"error: disk full: run/checkpoints/last.ckpt: {WORDS}\n")
     assert json.loads(Path("run/status.json").read_text())["state"] == "failed"
     assert torch.load("run/checkpoints/last.ckpt", weights_only=True)["global_step"] == 2
-    assert {path.name for path in Path("run/checkpoints").iterdir()} == {"last.ckpt", "last.generator.safetensors"}
+    there = {"last.ckpt", "previous.ckpt", "last.generator.safetensors"}
+    assert {path.name for path in Path("run/checkpoints").iterdir()} == there
 
 
+@pytest.mark.fault("disk full: samples, generator, records, events")
 @pytest.mark.parametrize(
     ("what", "place"),
     [
@@ -116,6 +110,7 @@ def test_a_full_disk_is_named_wherever_it_is_met(
     assert (failed.code, failed.err) == (1, f"error: disk full: {place}: {WORDS}\n")
 
 
+@pytest.mark.fault("disk full: metrics, drawn images")
 def test_what_is_drawn_or_scored_on_a_full_disk_is_named_as_it_was_typed(
     command: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +127,7 @@ def test_what_is_drawn_or_scored_on_a_full_disk_is_named_as_it_was_typed(
     assert "fid_digits_test_20 " in failed.out
 
 
+@pytest.mark.fault("a folder that is read-only")
 def test_a_folder_that_cannot_be_written_to_is_named_as_it_was_typed(
     command: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

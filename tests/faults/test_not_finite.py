@@ -1,0 +1,92 @@
+"""NaN in each loss and each gradient: the run stops, says where, and keeps what it had."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import TINY, companions, options
+from torch import Tensor
+
+from dcgan.runs.checkpoints import load_checkpoint
+from dcgan.runs.finite import not_finite
+from dcgan.training.gan import GAN
+from dcgan.training.losses import LOSSES
+from dcgan.training.objective import Outcome
+
+RUN = [*TINY, "metrics=none", "logger=none", "trainer.max_steps=12", "checkpoints.every=4", "name=N", "resume=auto"]
+RUN += ["trainer.log_every_n_steps=1", "samples.every=100"]
+STEP = 5  # in which it comes, the first being 0
+OTHERS = [pytest.param(name, marks=pytest.mark.trials) for name in options("loss") if name != "non_saturating"]
+
+
+def assert_stopped(result: Any, network: str) -> None:
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"error: step {STEP + 1}: ")
+    assert network in line
+    run = Path("outputs/N")
+    assert json.loads((run / "status.json").read_text())["state"] == "failed"
+    checkpoint = load_checkpoint(run / "checkpoints" / "last.ckpt")
+    assert checkpoint["global_step"] == 4
+    assert not_finite(checkpoint["state_dict"]) is None
+
+
+@pytest.mark.fault("NaN in a loss")
+@pytest.mark.parametrize("network", ["discriminator", "generator"])
+@pytest.mark.parametrize("loss", ["non_saturating", *OTHERS])
+def test_in_a_loss(
+    loss: str, network: str, command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind, calls = LOSSES[loss], [0]
+    real = getattr(kind, network)
+
+    def broken(self: Any, **logits: Tensor) -> Tensor:
+        calls[0] += 1
+        return real(self, **logits) * (float("nan") if calls[0] == STEP + 1 else 1.0)
+
+    monkeypatch.setattr(kind, network, broken)
+    assert_stopped(command("train", *RUN, f"loss={loss}", *companions(f"loss={loss}")), network)
+    monkeypatch.setattr(kind, network, real)
+    assert command("train", *RUN, f"loss={loss}", *companions(f"loss={loss}")).code == 0  # the same line goes on
+
+
+@pytest.mark.fault("NaN in a gradient")
+@pytest.mark.parametrize("index", [0, pytest.param(1, marks=pytest.mark.trials)])
+def test_in_a_gradient(index: int, command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = GAN._update
+
+    def broken(self: GAN, player: int, outcome: Outcome) -> Outcome:
+        if player == index and self.global_step == STEP:
+            weight = next(self.players[index].network.parameters())
+            hook = weight.register_hook(lambda gradient: torch.full_like(gradient, float("nan")))
+            try:
+                return update(self, player, outcome)
+            finally:
+                hook.remove()
+        return update(self, player, outcome)
+
+    monkeypatch.setattr(GAN, "_update", broken)
+    assert_stopped(command("train", *RUN), ("discriminator", "generator")[index])
+
+
+@pytest.mark.fault("a clock that jumps")
+@pytest.mark.parametrize("jump", [-86400.0, pytest.param(86400.0, marks=pytest.mark.trials)])
+def test_a_clock_that_jumps(
+    jump: float, command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import time
+
+    now, step = time.time, GAN.training_step
+
+    def training_step(self: GAN, *given: Any) -> Any:
+        if self.global_step == STEP:
+            monkeypatch.setattr(time, "time", lambda: now() + jump)
+        return step(self, *given)
+
+    monkeypatch.setattr(GAN, "training_step", training_step)
+    assert command("train", *RUN, "trainer.max_time=00:00:10:00").code == 0
+    monkeypatch.undo()
+    assert load_checkpoint(workdir / "outputs" / "N" / "checkpoints" / "last.ckpt")["global_step"] == 12
