@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-faults test-gpu check lint format dashboard bench clean
+.PHONY: help install train test test-faults test-gpu test-cluster check lint format dashboard bench clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -25,6 +25,12 @@ test: install  ## the test suite (ARGS='-m fast': the inner loop, under a minute
 
 test-gpu: install  ## what only a GPU can show; says how many of it this machine could not
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+test-cluster: install  ## what only schedulers and nodes show: SLURM (as root, Debian's is installed) and torchrun, on loopback
+	@if [ "$$(id -u)" = 0 ] && ! command -v slurmctld >/dev/null && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends slurmctld slurmd slurm-client munge; \
+	fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster -rs tests/cluster $(ARGS)
 
 test-faults: install  ## every fault that we could think of, many times; ends in a table (DCGAN_FAULTS_SEED=1: other moments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault -n 2 $(ARGS)

@@ -15,6 +15,7 @@ from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.processes import this_process
 from dcgan.shell.resume import AUTO, can_go_on, results_if_finished, resumed
+from dcgan.shell.slurm import listen
 from dcgan.shell.words import pasted
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def train(
 def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
     """In a folder that is ours."""
     from dcgan.runs import run as runs
+    from dcgan.runs.stop import leave
 
     runs.record_start(run, overrides)
     runs.record_status(run, state="running", process=this_process())
@@ -72,9 +74,9 @@ def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
     results = _results(run, seconds=time.perf_counter() - started)
     runs.record_status(run, state="interrupted" if run.stop.received else "finished", results=results)
     if run.trainer.is_global_zero:
-        print(summary(run, results))
+        print(summary(run, results), flush=True)
     if run.stop.received:
-        raise SystemExit(128 + run.stop.received)
+        leave(run.trainer, run.stop.received)
     return results
 
 
@@ -113,6 +115,7 @@ def _next_steps(run: "Run") -> str:
 
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
+    listen()
     if config.resume is None:
         typed = check(config, TrainConfig, typed=launch.overrides)
         folder = launch.folder(typed.name)

@@ -25,8 +25,11 @@ TINY += ["optimizer.schedule=constant"]  # may be resumed for longer
 SLOW = {"command", "mnist_root", "digits", "recipe"}  # fixtures of tests that train, score, or read a data set
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """``-m fast``: the inner loop. ``-m gpu``: what a machine without one skips. Faults are counted by name."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """``-m fast``: the inner loop. ``-m gpu``: what a machine without one skips. ``-m cluster``: only if asked for.
+
+    Faults are counted by name.
+    """
     for item in items:
         if not SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("fast")
@@ -34,6 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.user_properties.append(("fault", fault.args[0]))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason=NO_GPU))
+        if item.get_closest_marker("cluster") and "cluster" not in config.option.markexpr:
+            item.add_marker(pytest.mark.skip(reason="takes minutes, and SLURM: make test-cluster"))
 
 
 NO_GPU = f"no CUDA device on this machine (torch {torch.__version__})"

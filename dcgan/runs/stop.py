@@ -4,11 +4,14 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
+import torch
 from lightning import Callback, Trainer
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from tqdm import tqdm
 
+from dcgan.shell.slurm import deaf, queue_again, warnings_heard
 from dcgan.training.gan import GAN
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -19,12 +22,14 @@ ASK_EVERY = 20  # steps; each question to the other processes waits for them
 class GracefulStop(Callback):
     """Ctrl-C, SIGTERM and a closed terminal (SIGHUP) finish the step, save, and stop.
 
-    A second Ctrl-C or SIGTERM stops at once, at the last checkpoint. A second SIGHUP does not: the shell and the kernel
-    each send one when a terminal closes. Under ``nohup``, which has it ignored, it stays ignored.
+    In a job of SLURM SIGUSR1 and SIGUSR2 do, too. A second Ctrl-C or SIGTERM stops at once, at the last checkpoint. A
+    second SIGHUP does not: the shell and the kernel each send one when a terminal closes. Under ``nohup``, which has it
+    ignored, it stays ignored.
     """
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self._heard = False  # by this process; another one's signal, which all save for, is no first of two
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -33,25 +38,27 @@ class GracefulStop(Callback):
             return
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if self.received and number != signal.SIGHUP:
+            if self._heard and number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
-            if self.received:
+            if self._heard:
                 return
-            self.received = signal.Signals(number)
-            tqdm.write(f"{self.received.name}: finishing the step and saving; once more to stop at once", sys.stderr)
+            self._heard = True
+            self.received = self.received or signal.Signals(number)
+            name = signal.Signals(number).name
+            tqdm.write(f"{name}: finishing the step and saving; once more to stop at once", sys.stderr)
 
         heard = [n for n in STOP_SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
-        self._before = {number: signal.signal(number, stop) for number in heard}
+        self._before = {number: signal.signal(number, stop) for number in (*heard, *warnings_heard())}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
         """Stop after this step if told to; of several processes any one was, and all of them save together."""
-        told = self.received is not None
         if trainer.world_size > 1:
             if trainer.global_step % ASK_EVERY:
                 return
-            told = trainer.strategy.reduce_boolean_decision(told, all=False)
-            self.received = self.received or (signal.SIGTERM if told else None)
-        trainer.should_stop = trainer.should_stop or told
+            told = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
+            number = int(trainer.strategy.reduce(told, reduce_op="max"))
+            self.received = signal.Signals(number) if number else None
+        trainer.should_stop = trainer.should_stop or self.received is not None
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Stop listening."""
@@ -70,3 +77,18 @@ class GracefulStop(Callback):
 def interrupted(trainer: Trainer) -> bool:
     """Whether somebody asked the run to stop."""
     return any(isinstance(callback, GracefulStop) and callback.received for callback in trainer.callbacks)  # type: ignore[attr-defined]
+
+
+def leave(trainer: Trainer, told: signal.Signals) -> NoReturn:
+    """End a run that was told to stop and is saved, all its processes together, with what a scheduler understands.
+
+    Raises:
+        SystemExit: always, with 128 and the signal's number; a job of SLURM may be queued again.
+    """
+    deaf()
+    if trainer.is_global_zero:
+        queue_again(told)
+    trainer.strategy.barrier()  # torchrun and srun end the others when one has ended so
+    environment = getattr(trainer.strategy, "cluster_environment", None)
+    child = isinstance(environment, LightningEnvironment) and trainer.local_rank > 0
+    raise SystemExit(0 if child else 128 + told)  # of a child's, Lightning would kill the first process

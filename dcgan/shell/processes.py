@@ -12,7 +12,8 @@ SILENCE = 15 * 60  # seconds after which a process on another machine counts as 
 
 def this_process() -> dict[str, Any]:
     """What tells this process from every other, on this machine and others, also after its number is used again."""
-    return {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot(), "started": _started(os.getpid())}
+    here = {"pid": os.getpid(), "host": socket.gethostname(), "boot": _boot(), "started": _started(os.getpid())}
+    return {**here, "job": _job()}
 
 
 def lives(process: Mapping[str, Any], *, last_sign: float) -> bool:
@@ -25,8 +26,14 @@ def lives(process: Mapping[str, Any], *, last_sign: float) -> bool:
     if host is None:
         return False
     if host != socket.gethostname():
-        return time.time() - last_sign < SILENCE
+        again = process.get("job") is not None and process["job"] == _job()  # SLURM does so when the first has ended
+        return time.time() - last_sign < SILENCE and not again
     return process.get("boot") == _boot() and _started(int(process.get("pid", 0))) == process.get("started")
+
+
+def _job() -> str | None:
+    """SLURM's number of the job that this process is in, which a requeued one keeps, wherever it goes."""
+    return os.environ.get("SLURM_JOB_ID")
 
 
 def _boot() -> str | None:

@@ -1,0 +1,62 @@
+"""Two nodes, as torchrun starts them; more of it, and SLURM, in ``make test-cluster``."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from conftest import TINY
+
+from dcgan.shell.status import read_status
+
+TWO = ["trainer.accelerator=cpu", "trainer.gpus=auto", "trainer.devices=1", "trainer.num_nodes=2"]
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    try:
+        return [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+@pytest.fixture
+def nodes(workdir: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """The second of them comes first."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port = one.getsockname()[1]
+    launcher = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1"]
+    run = ["-m", "dcgan.train", *TINY, *TWO, "metrics=none", "logger=none", "checkpoints.every=5"]
+    found = []
+    for node in (1, 0):
+        command = [sys.executable, *launcher, f"--master-port={port}", f"--node-rank={node}", *run]
+        found.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+        time.sleep(1)
+    yield found
+    for process in found:
+        for number in (*children(process), process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+        process.communicate(timeout=20)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
+def test_two_nodes_make_one_run_and_die_together(nodes: list[subprocess.Popen[str]]) -> None:
+    second, first = nodes
+    deadline = time.monotonic() + 120
+    while not list(Path("outputs").glob("*/checkpoints/last.ckpt")):
+        assert first.poll() is None, first.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (run,) = Path("outputs").iterdir()  # though each node would name it by its own time
+    for number in (second.pid, *children(second)):
+        os.kill(number, signal.SIGKILL)
+    out, _ = first.communicate(timeout=30)
+    assert first.returncode > 0, out
+    assert read_status(run)["state"] == "failed", out
