@@ -14,8 +14,9 @@ from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.processes import this_process
-from dcgan.shell.resume import AUTO, can_go_on, results_if_finished, resumed
+from dcgan.shell.resume import AUTO, NothingLeftError, can_go_on, results_if_finished, resumed
 from dcgan.shell.slurm import listen
+from dcgan.shell.status import owned, write_status
 from dcgan.shell.words import pasted
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
     except BaseException as error:
         if run.stop.received and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once
             runs.record_status(run, state="interrupted")
-            print(_next_steps(run), file=sys.stderr)
+            print(_next_steps(run, stopped=True), file=sys.stderr)
             raise SystemExit(128 + run.stop.received) from error
         if isinstance(error, OSError) and error.errno and error.filename is None:  # of the dashboard's own
             error.filename = str(run.folder)
@@ -72,11 +73,12 @@ def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
         runs.record_status(run, state="failed", error="no step was taken")
         raise ValueError(f"{run.folder}: no step was taken; raise trainer.max_steps, max_epochs or max_time")
     results = _results(run, seconds=time.perf_counter() - started)
-    runs.record_status(run, state="interrupted" if run.stop.received else "finished", results=results)
+    told = None if run.trainer.global_step == run.trainer.max_steps else run.stop.received  # in the last step: too late
+    runs.record_status(run, state="interrupted" if told else "finished", results=results)
     if run.trainer.is_global_zero:
-        print(summary(run, results), flush=True)
-    if run.stop.received:
-        leave(run.trainer, run.stop.received)
+        print(summary(run, results, stopped=told is not None), flush=True)
+    if told:
+        leave(run.trainer, told)
     return results
 
 
@@ -90,24 +92,24 @@ def _results(run: "Run", *, seconds: float) -> dict[str, float]:
     return results
 
 
-def summary(run: "Run", results: dict[str, float]) -> str:
+def summary(run: "Run", results: dict[str, float], *, stopped: bool = False) -> str:
     """What a person wants to know when the bar is gone: the numbers, where things are, and what to type next."""
     minutes, seconds = divmod(round(results["seconds"]), 60)
     speed = f"{results['images_per_second']:.0f} images/s"
-    word = "stopped at" if run.stop.received else "finished"
+    word = "stopped at" if stopped else "finished"
     lines = [f"\n{word} step {results['steps']} after {minutes}:{seconds:02d} ({speed})", f"  run      {run.folder}"]
     evaluation = run.evaluation
     if evaluation is not None and evaluation.latest is not None:
         best = f"best {evaluation.best:.2f} at step {evaluation.best_step}"
         lines.append(f"  FID      {evaluation.latest:.2f} ({evaluation.name}; {best})")
     lines.append(f"  samples  {run.grids.path}")
-    return "\n".join([*lines, _next_steps(run)]).rstrip()
+    return "\n".join([*lines, _next_steps(run, stopped=stopped)]).rstrip()
 
 
-def _next_steps(run: "Run") -> str:
+def _next_steps(run: "Run", *, stopped: bool) -> str:
     if not run.last.exists():
         return ""
-    if run.stop.received:
+    if stopped:
         return f"  go on    python -m dcgan.train {pasted('resume', run.folder)}"
     word = pasted("run", run.folder)
     return f"  report   python -m dcgan.evaluate {word}\n  draw     python -m dcgan.generate {word} n=64 seed=3"
@@ -134,9 +136,20 @@ def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     typed = check(resumed(config, launch.overrides, folder=folder), TrainConfig)
     typed.resume = str(folder)
     if auto and (results := results_if_finished(folder, typed)) is not None:
-        print(f"{folder}: finished already ({', '.join(f'{key} {value:.6g}' for key, value in results.items())})")
-        return results
-    return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
+        return _finished_already(folder, results)
+    try:
+        return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
+    except NothingLeftError:
+        if not auto:
+            raise
+        with owned(folder):  # killed between its last checkpoint and its status
+            write_status(folder, state="finished", results={"steps": typed.trainer.max_steps})
+        return _finished_already(folder, {"steps": typed.trainer.max_steps})
+
+
+def _finished_already(folder: Path, results: dict[str, float]) -> dict[str, float]:
+    print(f"{folder}: finished already ({', '.join(f'{key} {value:.6g}' for key, value in results.items())})")
+    return results
 
 
 if __name__ == "__main__":

@@ -63,8 +63,6 @@ class Evaluation(Callback):
         """Evaluate what training ended with otherwise, by epochs or by time, unless somebody waits for it to stop."""
         if self._evaluated != trainer.global_step and not interrupted(trainer):
             self._evaluate(trainer, pl_module)
-        if self.best is not None:
-            log_scalars(trainer, {f"{EVALUATION}/best/{self.name}": self.best})
 
     def take_improved(self) -> bool:
         """Whether an evaluation since the last call was the best so far."""
@@ -77,6 +75,7 @@ class Evaluation(Callback):
         self.latest = value = found[self.name]
         if self.best is None or value < self.best:
             self.best, self.best_step, self._improved = value, trainer.global_step, True
+        found = {**found, f"best/{self.name}": self.best}
         log_scalars(trainer, {f"{EVALUATION}/{name}": value for name, value in found.items()})
 
     def _score(self, gan: GAN) -> dict[str, float]:

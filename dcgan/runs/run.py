@@ -31,6 +31,7 @@ from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
+from dcgan.shell.resume import NothingLeftError
 from dcgan.shell.status import LOCK, owned, write_status
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import append_json, replacing
@@ -214,12 +215,13 @@ def step_of(checkpoint: Path, *, limit: int) -> int:
     """The step at which a resumed run goes on.
 
     Raises:
-        ValueError: there is nothing left to do.
+        NothingLeftError: there is nothing left to do.
     """
     step = int(load_checkpoint(checkpoint)["global_step"])
     if 0 <= limit <= step:
         run = checkpoint.parents[1]
-        raise ValueError(f"resume={run}: it stands at step {step} of trainer.max_steps={limit}; type a larger one")
+        words = f"it stands at step {step} of trainer.max_steps={limit}; type a larger one"
+        raise NothingLeftError(f"resume={run}: {words}")
     return step
 
 

@@ -29,7 +29,7 @@ class SampleGrids(Callback):
     @rank_zero_only
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
         """Show progress."""
-        if trainer.global_step % self.every == 0:
+        if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             self._show_samples(trainer, pl_module)
 
     @rank_zero_only

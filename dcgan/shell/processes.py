@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SILENCE = 15 * 60  # seconds after which a process on another machine counts as dead
+SILENCE = 5 * 60  # seconds after which a process on another machine counts as dead
 
 
 def this_process() -> dict[str, Any]:

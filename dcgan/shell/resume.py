@@ -28,6 +28,10 @@ FREE_ON_RESUME = re.compile(
 )
 
 
+class NothingLeftError(ValueError):
+    """A run that has taken all its steps."""
+
+
 AUTO = "auto"  # resume=auto: start the run, or go on with it
 
 

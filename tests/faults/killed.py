@@ -1,7 +1,8 @@
 """``dcgan.train`` that dies, as by SIGKILL, at a moment chosen beforehand: ``killed.py <when> <nth> words``.
 
 ``when``: step, evaluation, writing (a checkpoint is half on the disk), renaming (it is written and has no name yet),
-between (the generator beside it is still the old one), logging (half a line of metrics.jsonl).
+between (the generator beside it is still the old one), logging (half a line of metrics.jsonl), status (all is done but
+said).
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgan.runs import evaluation
+from dcgan.runs import run as runs
 from dcgan.runs.checkpoints import Checkpoints
 from dcgan.shell import writing
 from dcgan.shell.cli import cli
@@ -38,7 +40,7 @@ def before(owner: Any, name: str, moment: Callable[..., bool]) -> None:
     real = getattr(owner, name)
 
     def wrapped(*args: Any, **kwargs: Any) -> Any:
-        if moment(*args):
+        if moment(*args, **kwargs):
             die()
         return real(*args, **kwargs)
 
@@ -62,17 +64,19 @@ def half_a_line(path: Path, value: Any) -> bool:
 
 
 if when == "step":
-    before(GAN, "training_step", lambda *_: at_last())
+    before(GAN, "training_step", lambda *_, **__: at_last())
 elif when == "evaluation":
-    before(evaluation, "monitor", lambda *_: at_last())
+    before(evaluation, "monitor", lambda *_, **__: at_last())
 elif when == "writing":
     before(Path, "write_bytes", half_written)
 elif when == "renaming":
     before(Path, "replace", lambda source, target: at_last(".ckpt" in source.name and "last" in Path(target).name))
 elif when == "between":
-    before(sys.modules[Checkpoints.__module__], "save_generator", lambda *_: at_last())
+    before(sys.modules[Checkpoints.__module__], "save_generator", lambda *_, **__: at_last())
 elif when == "logging":
     before(evaluation, "append_record", half_a_line)
+elif when == "status":
+    before(runs, "record_status", lambda run, **status: at_last("results" in status))
 else:
     raise SystemExit(f"{when}: no such moment")
 sys.argv[1:] = sys.argv[3:]

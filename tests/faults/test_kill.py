@@ -29,7 +29,7 @@ LINE = [
     *("metrics.every=6", "metrics.num_samples=20"),
 ]
 TIMINGS = re.compile(r"speed/.*")
-MOMENTS = ("step", "evaluation", "writing", "renaming", "between", "logging")
+MOMENTS = ("step", "evaluation", "writing", "renaming", "between", "logging", "status")
 SEED = int(os.environ.get("DCGAN_FAULTS_SEED", "0"))  # printed with every trial
 
 
@@ -101,7 +101,7 @@ def test_killed_and_started_again_it_is_the_run_that_it_would_have_been(
     moments = [MOMENTS[trial % len(MOMENTS)], chosen.choice(MOMENTS)]  # twice
     print(f"DCGAN_FAULTS_SEED={SEED}, trial {trial}:", end="")
     for moment in moments:
-        nth = chosen.randint(1, {"step": 28, "writing": 8, "renaming": 4, "between": 8}.get(moment, 3))
+        nth = chosen.randint(1, {"step": 28, "writing": 8, "renaming": 4, "between": 8, "status": 1}.get(moment, 3))
         print(f" {moment} {nth}", end="")
         result = line(killed=(moment, nth))
         if result.returncode == 0:  # it was over before

@@ -90,6 +90,9 @@ def test_the_same_line_starts_goes_on_and_is_finished(command: Callable[..., Any
     again = command("train", *line)
     assert (again.code, again.err) == (0, "")
     assert again.out.startswith("outputs/mine: finished already (steps 4, ")
+    write_status(workdir / "outputs" / "mine", state="running", process=ended())  # before it could say so
+    assert command("train", *line).out == "outputs/mine: finished already (steps 4)\n"
+    assert read_status(workdir / "outputs" / "mine") == {"state": "finished", "results": {"steps": 4}}
     longer = command("train", *line[:-1], "trainer.max_steps=6", "resume=auto")
     assert longer.code == 0, longer.err
     assert "finished step 6 " in longer.out
