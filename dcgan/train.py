@@ -139,12 +139,12 @@ def main(config: DictConfig, launch: Launch) -> dict[str, float]:
         return _finished_already(folder, results)
     try:
         return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
-    except NothingLeftError:
+    except NothingLeftError as error:
         if not auto:
             raise
         with owned(folder):  # killed between its last checkpoint and its status
-            write_status(folder, state="finished", results={"steps": typed.trainer.max_steps})
-        return _finished_already(folder, {"steps": typed.trainer.max_steps})
+            write_status(folder, state="finished", results={"steps": error.step})
+        return _finished_already(folder, {"steps": error.step})
 
 
 def _finished_already(folder: Path, results: dict[str, float]) -> dict[str, float]:

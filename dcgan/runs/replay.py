@@ -57,9 +57,17 @@ def replay(run: Path, stretch: Stretch, *, root: str) -> dict[str, float]:
 
     Args:
         root: where data sets are kept.
+
+    Raises:
+        ValueError: its learning rates followed the clock.
     """
     expected = load_checkpoint(stretch.end)
     config = check(OmegaConf.create(expected["config"]), TrainConfig)
+    if config.trainer.max_time is not None and config.optimizer.schedule != "constant":
+        raise ValueError(
+            f"run={run}: its rates followed the clock (trainer.max_time={config.trainer.max_time}, "
+            f"optimizer.schedule={config.optimizer.schedule}); only a run by steps can be trained again"
+        )
     quiet = replace(config.trainer, enable_checkpointing=False, enable_progress_bar=False, log_every_n_steps=0)
     never = 2**31
     config = replace(

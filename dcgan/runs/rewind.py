@@ -23,7 +23,7 @@ def rewind(folder: Path, *, step: int) -> None:
     """
 
     def of_json(line: str) -> bool:
-        return int(json.loads(line)["step"]) <= step
+        return int(json.loads(line).get("step", 0)) <= step  # of other samples than the run's own there is none
 
     _keep(folder / "metrics.jsonl", of_json)
     for path in sorted(folder.glob("csv/version_*/metrics.csv")):
@@ -45,7 +45,7 @@ def _keep(path: Path, wanted: Callable[[str], bool]) -> None:
     def readable(line: str) -> bool:
         try:
             return wanted(line.rstrip("\n"))
-        except (ValueError, KeyError, TypeError, IndexError):
+        except (ValueError, AttributeError, TypeError, IndexError):
             return False
 
     lines = path.read_text(errors="replace").splitlines(keepends=True)

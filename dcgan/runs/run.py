@@ -221,7 +221,7 @@ def step_of(checkpoint: Path, *, limit: int) -> int:
     if 0 <= limit <= step:
         run = checkpoint.parents[1]
         words = f"it stands at step {step} of trainer.max_steps={limit}; type a larger one"
-        raise NothingLeftError(f"resume={run}: {words}")
+        raise NothingLeftError(f"resume={run}: {words}", step=step)
     return step
 
 

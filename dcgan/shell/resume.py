@@ -19,7 +19,8 @@ from dcgan.shell.versions import of_this_version, version_of
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
 FREE_TRAINER_KEYS = (
-    "gpus|accelerator|devices|num_nodes|strategy|max_steps|max_epochs|max_time|min_steps|min_epochs|log_every_n_steps|enable_checkpointing|"
+    "gpus|accelerator|devices|num_nodes|strategy|max_steps|max_epochs|max_time|min_steps|min_epochs|"
+    "log_every_n_steps|enable_checkpointing|"
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )
 LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_time")  # over which a rate falls
@@ -29,7 +30,11 @@ FREE_ON_RESUME = re.compile(
 
 
 class NothingLeftError(ValueError):
-    """A run that has taken all its steps."""
+    """A run that has taken all its steps, or more."""
+
+    def __init__(self, message: str, *, step: int) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 AUTO = "auto"  # resume=auto: start the run, or go on with it
@@ -46,9 +51,11 @@ def can_go_on(folder: Path) -> bool:
 def results_if_finished(folder: Path, config: TrainConfig) -> dict[str, float] | None:
     """The numbers of the run in ``folder``, if it is as long as ``config`` wants it; None: it is not finished."""
     status, run = read_status(folder), _read(folder / "config.yaml")
-    wanted = OmegaConf.create(asdict(config))
+    if status.get("state") != "finished":
+        return None
+    results, wanted = dict(status.get("results") or {}), OmegaConf.create(asdict(config))
     same = all(OmegaConf.select(run, key) == OmegaConf.select(wanted, key) for key in LENGTH)
-    return dict(status.get("results") or {}) if status.get("state") == "finished" and same else None
+    return results if same or 0 <= config.trainer.max_steps <= results.get("steps", -1) else None
 
 
 def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> DictConfig:

@@ -93,6 +93,8 @@ def test_the_same_line_starts_goes_on_and_is_finished(command: Callable[..., Any
     write_status(workdir / "outputs" / "mine", state="running", process=ended())  # before it could say so
     assert command("train", *line).out == "outputs/mine: finished already (steps 4)\n"
     assert read_status(workdir / "outputs" / "mine") == {"state": "finished", "results": {"steps": 4}}
+    shorter = command("train", *line, "trainer.max_steps=3")
+    assert shorter.out == "outputs/mine: finished already (steps 4)\n"
     longer = command("train", *line[:-1], "trainer.max_steps=6", "resume=auto")
     assert longer.code == 0, longer.err
     assert "finished step 6 " in longer.out
@@ -211,4 +213,7 @@ def test_the_doctor_trains_again_what_was_trained(command: Callable[..., Any], w
     assert "steps 2 to 4 (step_000004.ckpt): DIFFERENT: 1 tensors, most of all state_dict.generator.body.0" in ill.out
     assert "steps 0 to 2 (step_000002.ckpt): the same" in ill.out
     assert "steps 4 to 6 (last.ckpt): DIFFERENT" in ill.out  # it begins with what was changed
+    clocked = ["name=clocked", "resume=auto", "trainer.max_time=00:00:10:00", "optimizer.schedule=linear"]
+    assert command("train", *QUICK, *clocked).code == 0
+    assert "error: run=outputs/clocked: its rates followed the clock" in command("doctor", "run=outputs/clocked").err
     assert command("doctor", "run=nowhere").err == "error: run=nowhere: has no checkpoints to compare with\n"
