@@ -25,6 +25,8 @@ from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from safetensors.torch import load as load_safetensors
+from torch import nn
 
 from dcgan.config.check import check
 from dcgan.config.schema import SCHEMAS, known_keys
@@ -210,7 +212,13 @@ def test_generators(data: st.DataObject, generator: bytes, tmp_path: Path) -> No
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(content)
     found, line = outcome(lambda: load(tmp_path, checkpoint="last", device="cpu"))
-    assert line.startswith(str(tmp_path)) or all(value.isfinite().all() for value in found.generator.parameters())
+    assert line.startswith(str(tmp_path)) or equal_weights(found.generator, generator)
+
+
+def equal_weights(found: nn.Module, content: bytes) -> bool:
+    """Whether what was damaged was of no consequence."""
+    expected = load_safetensors(content)
+    return all(torch.equal(value, expected[name]) for name, value in found.state_dict().items())
 
 
 @examples(30)
@@ -220,6 +228,7 @@ def test_recipes(data: st.DataObject, generator: bytes, tmp_path: Path) -> None:
     length = struct.unpack("<Q", generator[:8])[0]
     head = json.loads(generator[8 : 8 + length])
     recipe = json.loads(head["__metadata__"]["recipe"])
+    del head["__metadata__"]["sha256"]  # which would tell
     recipe["config"] = data.draw(mangled(recipe["config"], "train", JSON))
     head["__metadata__"]["recipe"] = json.dumps(
         recipe | data.draw(st.sampled_from([{}, {"step": None}, {"version": [9]}]))
