@@ -37,7 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.user_properties.append(("fault", fault.args[0]))
         if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason=NO_GPU))
-        if item.get_closest_marker("cluster") and "cluster" not in config.option.markexpr:
+        asked = "cluster" in config.option.markexpr or config.option.markexpr == "fault"
+        if item.get_closest_marker("cluster") and not asked:
             item.add_marker(pytest.mark.skip(reason="takes minutes, and SLURM: make test-cluster"))
 
 
@@ -46,7 +47,7 @@ NO_GPU = f"no CUDA device on this machine (torch {torch.__version__})"
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """How much a GPU would have shown; and of ``make test-faults`` the table."""
-    if config.option.markexpr.startswith("fault"):
+    if config.option.markexpr == "fault":
         _print_faults(terminalreporter)
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if NO_GPU in str(report.longrepr)]
     if skipped:

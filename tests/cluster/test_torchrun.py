@@ -109,6 +109,7 @@ def test_two_nodes_make_one_run_and_go_on_with_it(begun: list[subprocess.Popen[s
     assert all("finished already" in out for out in ended(nodes(begun, *straight)))
 
 
+@pytest.mark.fault("a node of two is killed")
 def test_the_death_of_a_node_ends_the_other(begun: list[subprocess.Popen[str]]) -> None:
     second, first = nodes(begun, "name=N", "resume=auto", "trainer.max_steps=1000000", "checkpoints.every=5")
     underway(Path("outputs/N"))
@@ -122,6 +123,7 @@ def test_the_death_of_a_node_ends_the_other(begun: list[subprocess.Popen[str]]) 
     ended(nodes(begun, "name=N", "resume=auto", "trainer.max_steps=" + str(step(Path("outputs/N")) + 5)))
 
 
+@pytest.mark.fault("one of two processes is killed")
 @pytest.mark.parametrize("first", [True, False], ids=["first", "second"])
 def test_the_death_of_a_process_ends_the_others(first: bool, begun: list[subprocess.Popen[str]]) -> None:
     """Of two that Lightning started."""
