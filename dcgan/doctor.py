@@ -41,7 +41,8 @@ def main(config: DictConfig, launch: Launch) -> bool:
     same = examine(check(config, DoctorConfig, typed=launch.overrides))
     if not same:
         print(
-            "  a checkpoint was changed, or this machine computes otherwise (config and provenance.jsonl say on what)"
+            "  a checkpoint was changed, or it was computed otherwise than here and now: on another machine, with "
+            "other threads or\n  devices (provenance.jsonl says which), or on a GPU without trainer.deterministic=true"
         )
         sys.exit(1)
     return same

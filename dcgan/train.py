@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.check import check
 from dcgan.config.rules import expanded, shown
@@ -16,7 +16,7 @@ from dcgan.shell.cli import Launch, cli
 from dcgan.shell.processes import this_process
 from dcgan.shell.resume import AUTO, NothingLeftError, can_go_on, results_if_finished, resumed
 from dcgan.shell.slurm import listen
-from dcgan.shell.status import owned, write_status
+from dcgan.shell.status import shown_results
 from dcgan.shell.words import pasted
 
 if TYPE_CHECKING:
@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 
 def train(
-    config: TrainConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False, restart: bool = False
+    config: TrainConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False, auto: bool = False
 ) -> dict[str, float]:
     """Train as ``config`` says, into ``folder``: a new one, or the one that ``config.resume`` names.
 
     Args:
-        restart: the folder may be that of an attempt which never came to a checkpoint.
+        auto: the folder may be that of an attempt which never came to a checkpoint, or of a run that has taken all its
+            steps.
 
     Returns:
         The run's numbers: steps, seconds, images/s, and the last and best FID where it was evaluated.
@@ -41,28 +42,33 @@ def train(
     # torch loads here: --help, and what the configuration alone shows wrong, answer without it
     from dcgan.runs import run as runs
 
-    run = runs.build_run(config, runs.shared_folder(folder))
+    try:
+        run = runs.build_run(config, runs.shared_folder(folder))
+    except NothingLeftError as error:
+        if not auto:
+            raise
+        return runs.record_finished(folder, {"steps": error.step})  # killed between its last checkpoint and its status
     if in_sweep and run.trainer.world_size > 1:
         raise ValueError(f"trainer.devices={run.trainer.num_devices}: a job of a sweep trains on one device; take 1")
-    with runs.held(run, restart=restart):
-        return _train(run, overrides)
+    with runs.held(run, auto=auto):
+        return _train(run, overrides, auto=auto)
 
 
-def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
+def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, float]:
     """In a folder that is ours."""
     from dcgan.runs import run as runs
     from dcgan.runs.stop import leave
 
-    runs.record_start(run, overrides)
     runs.record_status(run, state="running", process=this_process())
     started = time.perf_counter()
     try:
+        runs.record_start(run, overrides)
         runs.fit(run)
     except BaseException as error:
-        if run.stop.received and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once
+        if run.stop.heard and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once
             runs.record_status(run, state="interrupted")
             print(_next_steps(run, stopped=True), file=sys.stderr)
-            raise SystemExit(128 + run.stop.received) from error
+            raise SystemExit(128 + run.stop.heard) from error
         if isinstance(error, OSError) and error.errno and error.filename is None:  # of the dashboard's own
             error.filename = str(run.folder)
         with suppress(OSError):
@@ -70,6 +76,9 @@ def _train(run: "Run", overrides: Sequence[str]) -> dict[str, float]:
                 runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
         raise
     if run.trainer.global_step == run.first_step:
+        if auto and run.start is not None:  # by epochs or by time, and killed before it could say that it was over
+            runs.record_status(run, state="finished", results={"steps": run.first_step})
+            return {"steps": run.first_step}
         runs.record_status(run, state="failed", error="no step was taken")
         raise ValueError(f"{run.folder}: no step was taken; raise trainer.max_steps, max_epochs or max_time")
     results = _results(run, seconds=time.perf_counter() - started)
@@ -129,27 +138,18 @@ def main(config: DictConfig, launch: Launch) -> dict[str, float]:
         folder = Path(expanded(shown(config.resume)))
         if launch.told is not None:
             raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
+    if auto and OmegaConf.select(config, "trainer.enable_checkpointing") is False:
+        raise ValueError("resume=auto: goes on from checkpoints; leave trainer.enable_checkpointing as it is")
     if auto and not can_go_on(folder):
         typed = check(config, TrainConfig, typed=launch.overrides)
         typed.resume = None
-        return train(typed, folder, overrides=launch.overrides, restart=True)
+        return train(typed, folder, overrides=launch.overrides, auto=True)
     typed = check(resumed(config, launch.overrides, folder=folder), TrainConfig)
     typed.resume = str(folder)
     if auto and (results := results_if_finished(folder, typed)) is not None:
-        return _finished_already(folder, results)
-    try:
-        return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
-    except NothingLeftError as error:
-        if not auto:
-            raise
-        with owned(folder):  # killed between its last checkpoint and its status
-            write_status(folder, state="finished", results={"steps": error.step})
-        return _finished_already(folder, {"steps": error.step})
-
-
-def _finished_already(folder: Path, results: dict[str, float]) -> dict[str, float]:
-    print(f"{folder}: finished already ({', '.join(f'{key} {value:.6g}' for key, value in results.items())})")
-    return results
+        print(f"{folder}: finished already ({shown_results({'results': results})})")
+        return results
+    return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None, auto=auto)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """A metric's name is its protocol: ``<metric>_<space>_<split>_<N>``. Only equal protocols are ranked."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +34,13 @@ def rank(records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 def append_record(path: Path, record: Mapping[str, Any]) -> None:
     """Append one JSON line."""
     append_json(path, record)
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """The lines of a ``metrics.jsonl``, if there is one; what a killed process left half written is none."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    found = []
+    for line in lines:
+        with suppress(ValueError):
+            found.append(json.loads(line))
+    return found

@@ -5,7 +5,6 @@ import io
 import os
 import shutil
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +93,9 @@ class Checkpoints(Callback):
 
     def _thin_out(self) -> None:
         """Where a number of them is to be kept, the latest stay."""
-        for path in sorted(self.folder.glob("step_*.ckpt"))[: -self.keep] if self.keep is not True else ():
+        if self.keep is True:
+            return
+        for path in sorted(self.folder.glob("step_*.ckpt"), key=lambda path: int(path.stem[5:]))[: -self.keep]:
             path.with_name(path.stem + SUFFIX).unlink(missing_ok=True)
             path.unlink()
 
@@ -108,12 +109,13 @@ class Checkpoints(Callback):
         path = self.folder / f"{name}.ckpt"
         generator = _gan(trainer).ema.fitted()
         if trainer.is_global_zero:
+            self.folder.mkdir(parents=True, exist_ok=True)
             flush(trainer)  # a killed run goes on from here: what was logged until now must not be lost with it
+            # Before it, so that beside the last of all checkpoints there is never an older generator.
+            save_generator(generator, self.folder / f"{name}{SUFFIX}", config=self.config, step=trainer.global_step)
             if name == LAST:
                 _keep_previous(path)
         trainer.save_checkpoint(path, weights_only=False)  # said, or Lightning says so at every save
-        if trainer.is_global_zero:
-            save_generator(generator, self.folder / f"{name}{SUFFIX}", config=self.config, step=trainer.global_step)
 
     def _save_best(self, trainer: Trainer) -> bool:
         improved = self.evaluation is not None and self.evaluation.take_improved()
@@ -136,9 +138,9 @@ def _keep_previous(last: Path) -> None:
     if not last.exists():
         return
     with replacing(last.with_name(f"{PREVIOUS}.ckpt")) as temporary:
-        with suppress(OSError):
+        try:
             os.link(last, temporary)
-        if not temporary.exists():  # a file system without links
+        except OSError:  # a file system without links
             shutil.copyfile(last, temporary)
 
 

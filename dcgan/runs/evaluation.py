@@ -48,11 +48,17 @@ class Evaluation(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"best": self.best, "best_step": self.best_step, "latest": self.latest}
+        return {
+            "best": self.best,
+            "best_step": self.best_step,
+            "latest": self.latest,
+            "evaluated": self._evaluated,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.best, self.best_step, self.latest = (state_dict[key] for key in ("best", "best_step", "latest"))
+        self._evaluated = state_dict.get("evaluated", -1)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
         """Evaluate where an interval ends, and at the last step."""

@@ -1,6 +1,7 @@
 """What a run recorded after the step that it goes on from: taken back, so that no step stands twice."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,13 @@ def clear(folder: Path) -> None:
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in (folder / "metrics.jsonl", *folder.glob("events.out.tfevents.*")):
         path.unlink(missing_ok=True)
+
+
+def tidy(folder: Path) -> None:
+    """Remove what killed writers left: files that never came to their names, each as large as what it was to be."""
+    for path in (*folder.glob(".*"), *folder.glob("checkpoints/.*")):
+        if re.fullmatch(r"\..+\.\d+", path.name):
+            path.unlink(missing_ok=True)
 
 
 def rewind(folder: Path, *, step: int) -> None:

@@ -16,6 +16,7 @@ from dcgan.config.options import Metrics
 from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features.spaces import load_feature_space
+from dcgan.metrics.protocol import read_records
 from dcgan.metrics.reference import reference_of, statistics_folder
 from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
 from dcgan.runs.dashboard import Dashboard
@@ -26,13 +27,14 @@ from dcgan.runs.loggers import RunText, log_hyperparameters
 from dcgan.runs.presence import Presence
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
-from dcgan.runs.rewind import clear, rewind
+from dcgan.runs.rewind import clear, rewind, tidy
 from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
-from dcgan.shell.resume import NothingLeftError
-from dcgan.shell.status import LOCK, owned, write_status
+from dcgan.shell.resume import NothingLeftError, can_go_on
+from dcgan.shell.status import FILE as STATUS
+from dcgan.shell.status import owned, shown_results, write_status
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import append_json, replacing
 from dcgan.training.build import build_data, build_gan
@@ -67,6 +69,7 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         start: the checkpoint to go on from; None: the newest in ``folder``, if ``config`` is of a resumed run.
 
     Raises:
+        NothingLeftError: it has taken all its steps.
         ValueError, FileNotFoundError: one line on what is wrong and what to do.
     """
     hardware = resolve_hardware(config.trainer)
@@ -75,8 +78,14 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         keep_freed_memory()
     if config.resume is not None:
         start = start or checkpoint_in(folder)
-    first_step = step_of(start, limit=config.trainer.max_steps) if start else 0
-    resolved = replace(config, resume=None, trainer=replace(config.trainer, precision=hardware["precision"]))
+    first_step = step_of(start) if start else 0
+    if start and 0 <= config.trainer.max_steps <= first_step:
+        words = f"it stands at step {first_step} of trainer.max_steps={config.trainer.max_steps}; type a larger one"
+        raise NothingLeftError(f"resume={start.parents[1]}: {words}", step=first_step)
+    of_run = {"precision": hardware["precision"]} | (
+        {"detect_anomaly": False} if start else {}
+    )  # that of this time alone
+    resolved = replace(config, resume=None, trainer=replace(config.trainer, **of_run))
     gan, data = build_gan(config), build_data(config)
     data.setup("fit")
     dashboard, stop = Dashboard(), GracefulStop()
@@ -147,29 +156,34 @@ def shared_folder(folder: Path) -> Path:
 
 
 @contextmanager
-def held(run: Run, *, restart: bool) -> Iterator[None]:
+def held(run: Run, *, auto: bool) -> Iterator[None]:
     """The run folder, which is made, held against other processes by the first of this run's.
 
     Args:
-        restart: it may hold what an attempt left that never came to a checkpoint.
+        auto: it may hold what an attempt left that never came to a checkpoint.
 
     Raises:
-        ValueError: another process has it, or something else is in it.
+        ValueError: another process has it, or had it while this one got ready; or something else is in it.
     """
     if not run.trainer.is_global_zero:
         yield
         return
-    if run.start is None:
-        _refuse_occupied(run.folder, restart=restart)  # before there is a lock in it
-    with owned(run.folder):
-        if run.start is None:
-            _refuse_occupied(run.folder, restart=restart)
+    _refuse_occupied(run, auto=auto)  # before there is a lock in it
+    with owned(run.folder, wait=auto):
+        _refuse_occupied(run, auto=auto)
         yield
 
 
-def _refuse_occupied(folder: Path, *, restart: bool) -> None:
-    there = {path.name for path in folder.iterdir()} - {LOCK} if folder.exists() else set()
-    if there and not (restart and "config.yaml" in there):
+def _refuse_occupied(run: Run, *, auto: bool) -> None:
+    """What was found before the folder was held must still be so."""
+    folder = run.folder
+    there = {path.name for path in folder.iterdir() if path.name[0] != "."} - {STATUS} if folder.exists() else set()
+    if run.start is not None:
+        if newest_whole(folder / "checkpoints") != run.start or step_of(run.start) != run.first_step:
+            raise ValueError(f"{folder}: another process went on with it meanwhile; type the same line again")
+    elif auto and can_go_on(folder):
+        raise ValueError(f"{folder}: another process began with it meanwhile; type the same line again")
+    elif there and not (auto and "config.yaml" in there):
         raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}")
 
 
@@ -179,10 +193,13 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
 
     What was recorded after the step that it goes on from is taken back.
     """
+    tidy(run.folder)
     if run.start is None:
         clear(run.folder)
     else:
         rewind(run.folder, step=run.first_step)
+    if run.start not in (None, run.last) and run.last.exists():  # damaged, and must not become the one before
+        run.last.replace(run.last.with_name("last.ckpt.damaged"))
     config, origin = OmegaConf.create(asdict(run.config)), provenance(overrides)
     with replacing(run.folder / "config.yaml") as temporary:
         OmegaConf.save(config, temporary)
@@ -195,6 +212,22 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
 def record_status(run: Run, **status: Any) -> None:
     """Write ``status.json``."""
     write_status(run.folder, **status)
+
+
+def record_finished(folder: Path, results: dict[str, float]) -> dict[str, float]:
+    """Say of a run which has taken all its steps, and was killed before it could, that it is finished.
+
+    Its last evaluation stands in ``metrics.jsonl``; of several processes the first says so.
+    """
+    if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
+        with owned(folder, wait=True):
+            records = [record for record in read_records(folder / "metrics.jsonl") if record.get("split") == "train"]
+            if records:
+                best = min(records, key=lambda record: float(record["value"]))
+                results |= {records[-1]["metric"]: records[-1]["value"], f"best/{best['metric']}": best["value"]}
+            write_status(folder, state="finished", results=results)
+            print(f"{folder}: finished already ({shown_results({'results': results})})")
+    return results
 
 
 def checkpoint_in(folder: Path) -> Path:
@@ -211,18 +244,9 @@ def checkpoint_in(folder: Path) -> Path:
     return found
 
 
-def step_of(checkpoint: Path, *, limit: int) -> int:
-    """The step at which a resumed run goes on.
-
-    Raises:
-        NothingLeftError: there is nothing left to do.
-    """
-    step = int(load_checkpoint(checkpoint)["global_step"])
-    if 0 <= limit <= step:
-        run = checkpoint.parents[1]
-        words = f"it stands at step {step} of trainer.max_steps={limit}; type a larger one"
-        raise NothingLeftError(f"resume={run}: {words}", step=step)
-    return step
+def step_of(checkpoint: Path) -> int:
+    """The step that it was saved at."""
+    return int(load_checkpoint(checkpoint)["global_step"])
 
 
 def fit(run: Run) -> None:

@@ -28,8 +28,8 @@ class GracefulStop(Callback):
     """
 
     def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self._heard = False  # by this process; another one's signal, which all save for, is no first of two
+        self.received: signal.Signals | None = None  # what all processes stop for
+        self.heard: signal.Signals | None = None  # by this one; another's signal is no first of two
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
@@ -38,24 +38,22 @@ class GracefulStop(Callback):
             return
 
         def stop(number: int, frame: FrameType | None) -> None:
-            if self._heard and number in (signal.SIGINT, signal.SIGTERM):
+            if self.heard and number in (signal.SIGINT, signal.SIGTERM):
                 raise KeyboardInterrupt
-            if self._heard:
+            if self.heard:
                 return
-            self._heard = True
-            self.received = self.received or signal.Signals(number)
-            name = signal.Signals(number).name
-            tqdm.write(f"{name}: finishing the step and saving; once more to stop at once", sys.stderr)
+            self.heard = signal.Signals(number)
+            tqdm.write(f"{self.heard.name}: finishing the step and saving; once more to stop at once", sys.stderr)
 
         heard = [n for n in STOP_SIGNALS if n != signal.SIGHUP or signal.getsignal(n) != signal.SIG_IGN]
         self._before = {number: signal.signal(number, stop) for number in (*heard, *warnings_heard())}
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
         """Stop after this step if told to; of several processes any one was, and all of them save together."""
-        if trainer.world_size > 1:
-            if trainer.global_step % ASK_EVERY:
-                return
-            told = torch.tensor(self.received or 0, device=trainer.strategy.root_device)
+        if trainer.world_size == 1:
+            self.received = self.heard
+        elif trainer.global_step % ASK_EVERY == 0:
+            told = torch.tensor(self.heard or 0, device=trainer.strategy.root_device)
             number = int(trainer.strategy.reduce(told, reduce_op="max"))
             self.received = signal.Signals(number) if number else None
         trainer.should_stop = trainer.should_stop or self.received is not None

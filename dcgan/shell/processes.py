@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-SILENCE = 5 * 60  # seconds after which a process on another machine counts as dead
+SIGN_EVERY = 60.0  # seconds between signs of life
+SILENCE = 5 * SIGN_EVERY  # after which a process on another machine counts as dead
 
 
 def this_process() -> dict[str, Any]:
@@ -28,7 +29,8 @@ def lives(process: Mapping[str, Any], *, last_sign: float) -> bool:
     if host != socket.gethostname():
         again = process.get("job") is not None and process["job"] == _job()  # SLURM does so when the first has ended
         return time.time() - last_sign < SILENCE and not again
-    return process.get("boot") == _boot() and _started(int(process.get("pid", 0))) == process.get("started")
+    pid = process.get("pid")
+    return isinstance(pid, int) and process.get("boot") == _boot() and _started(pid) == process.get("started")
 
 
 def _job() -> str | None:

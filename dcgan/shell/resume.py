@@ -53,9 +53,11 @@ def results_if_finished(folder: Path, config: TrainConfig) -> dict[str, float] |
     status, run = read_status(folder), _read(folder / "config.yaml")
     if status.get("state") != "finished":
         return None
-    results, wanted = dict(status.get("results") or {}), OmegaConf.create(asdict(config))
-    same = all(OmegaConf.select(run, key) == OmegaConf.select(wanted, key) for key in LENGTH)
-    return results if same or 0 <= config.trainer.max_steps <= results.get("steps", -1) else None
+    results, wanted = status.get("results", {}), OmegaConf.create(asdict(config))
+    if config.trainer.max_steps >= 0 and config.trainer.max_epochs is config.trainer.max_time is None:
+        steps = results.get("steps")
+        return results if isinstance(steps, int) and steps >= config.trainer.max_steps else None
+    return results if all(OmegaConf.select(run, key) == OmegaConf.select(wanted, key) for key in LENGTH) else None
 
 
 def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> DictConfig:
@@ -106,7 +108,9 @@ def _read(path: Path) -> DictConfig:
         raise ValueError(f"{path}: has {path.stat().st_size} bytes, and is no run's configuration")
     try:
         text = path.read_text(encoding="utf-8")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):  # some lines of which fill any memory
+        with path.absolute().open(encoding="utf-8") as file:  # which the reader's errors name
+            aliases = any(isinstance(token, yaml.AliasToken) for token in yaml.scan(file))
+        if aliases:  # some lines of which fill any memory
             raise ValueError(f"{path}: holds YAML aliases, and is no run's configuration")
         if "${" in text:  # which would be filled in, from the environment too
             raise ValueError(f"{path}: holds ${{...}}, and is no run's configuration")

@@ -1,14 +1,18 @@
 """``status.json``: what state a run is in, for people, sweeps and reports; and whose its folder is. No torch."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from dcgan.shell.processes import lives
+from dcgan.shell.processes import SIGN_EVERY, lives
 from dcgan.shell.writing import is_full, replacing, to_json
 
 FILE = "status.json"
@@ -40,16 +44,28 @@ def read_status(folder: Path) -> dict[str, Any]:
         last_sign = (folder / FILE).stat().st_mtime
     except (OSError, ValueError):
         return {}
-    if not isinstance(status, dict):
+    if not isinstance(status, dict) or not isinstance(status.get("state"), str):
         return {}
-    if status.get("state") == "running" and not lives(status.get("process") or {}, last_sign=last_sign):
+    for key in ("process", "results"):
+        if not isinstance(status.get(key, {}), dict):
+            del status[key]
+    if status["state"] == "running" and not lives(status.get("process", {}), last_sign=last_sign):
         return {**status, "state": "died"}
     return status
 
 
+def shown_results(status: Mapping[str, Any]) -> str:
+    """The numbers of a run in a line; one that was not finite is there as null."""
+    numbers = status.get("results", {}).items()
+    return "  ".join(f"{key} {'nan' if value is None else format(value, '.6g')}" for key, value in numbers)
+
+
 @contextmanager
-def owned(folder: Path) -> Iterator[None]:
-    """Hold a run folder, which is made if need be, against every other process.
+def owned(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Hold a run folder, which is made if need be, against every other process; meanwhile give signs of life.
+
+    Args:
+        wait: for the silence after which a process on another machine counts as dead, instead of refusing at once.
 
     Raises:
         ValueError: another one holds it; the message says which.
@@ -60,20 +76,40 @@ def owned(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise ValueError(_taken(folder)) from error
+    ended = threading.Event()
     try:
-        from dcgan.shell.status import read_status
-
-        if read_status(folder).get("state") == "running":  # elsewhere, where the lock does not reach
-            raise ValueError(_taken(folder))
+        _refuse_the_living(folder, wait=wait)
+        threading.Thread(target=_give_signs, args=(folder / FILE, ended), daemon=True).start()
         yield
     finally:
+        ended.set()
         lock.release()
 
 
-def _taken(folder: Path) -> str:
-    from dcgan.shell.status import read_status
+def _refuse_the_living(folder: Path, *, wait: bool) -> None:
+    """Where the lock does not reach: on another machine."""
 
-    status = read_status(folder)
-    holder = status.get("process") or {}
-    who = f"process {holder['pid']} on {holder['host']}" if holder else "another process"
+    def last_sign() -> float:
+        return (folder / FILE).stat().st_mtime
+
+    if read_status(folder).get("state") != "running":
+        return
+    if wait:
+        before = last_sign()
+        print(f"note: {_taken(folder)}; waiting for a sign of life of it", file=sys.stderr)
+        while last_sign() == before and read_status(folder).get("state") == "running":
+            time.sleep(1)
+    if read_status(folder).get("state") == "running":
+        raise ValueError(_taken(folder))
+
+
+def _give_signs(path: Path, ended: threading.Event) -> None:
+    while not ended.wait(SIGN_EVERY):
+        with suppress(OSError):  # no status yet, or a folder that is gone, which the run itself will see
+            os.utime(path)
+
+
+def _taken(folder: Path) -> str:
+    holder = read_status(folder).get("process", {})
+    who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= holder.keys() else "another process"
     return f"{folder}: {who} is training in it; wait for it, stop it, or choose another folder"

@@ -6,7 +6,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from dcgan.shell.status import read_status
+from dcgan.shell.status import read_status, shown_results
 
 
 class SweepSummary(Callback):
@@ -20,11 +20,6 @@ class SweepSummary(Callback):
         print(f"\nsweep {sweep}")
         SweepSummary.ended = True
         for path in sorted(sweep.glob("*/status.json")):
-            status = read_status(path.parent)
+            status = {"state": "unknown", **read_status(path.parent)}
             SweepSummary.failed |= status["state"] in ("failed", "died")  # a job may have a process of its own
-            result = status.get("error") or "  ".join(f"{k} {_shown(v)}" for k, v in status.get("results", {}).items())
-            print(f"  {status['state']:<12} {path.parent.name}  {result}")
-
-
-def _shown(value: float | None) -> str:
-    return "nan" if value is None else f"{value:.4g}"
+            print(f"  {status['state']:<12} {path.parent.name}  {status.get('error') or shown_results(status)}")

@@ -64,7 +64,7 @@ def main() -> None:
         run = build_run(words, root=os.environ.get("DCGAN_DATA", "data"), folder=Path(folder) / "run")
         timed = Saves()
         run.trainer.callbacks.append(timed)
-        with runs.held(run, restart=False):
+        with runs.held(run, auto=False):
             runs.record_start(run, [])
             runs.record_status(run, state="running")
             runs.fit(run)

@@ -66,8 +66,10 @@ def assert_equal_runs(one: Path, other: Path) -> None:
     for tag, points in expected.items():
         assert not [step for step, times in Counter(step for step, _ in found[tag]).items() if times > 1], tag
         assert found[tag] == points or TIMINGS.fullmatch(tag), tag
-    for path in (other / "samples").iterdir():
-        assert (one / "samples" / path.name).read_bytes() == path.read_bytes()
+    for path in (*other.glob("samples/*"), *other.glob("checkpoints/*.safetensors")):
+        assert (one / path.relative_to(other)).read_bytes() == path.read_bytes(), path
+    kept = [{path.name for path in run.glob("checkpoints/*")} - {"last.ckpt.damaged"} for run in (one, other)]
+    assert kept[0] == kept[1]
 
 
 def records(run: Path) -> list[dict[str, Any]]:

@@ -379,7 +379,8 @@ def test_what_ships_is_what_the_data_set_gives(name: str, mnist_root: Path) -> N
     images, labels = read(data, mnist_root, split="test")
     computed = compute_reference(space, images)
     for ours, theirs in zip(shipped.moments, computed.moments, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-3)
+        largest = float(theirs.abs().max())  # float32's features; processors add them up in another order
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-3 + 1e-5 * largest)
     assert shipped.features is not None
     assert computed.features is not None
     torch.testing.assert_close(shipped.features, computed.features, rtol=2e-3, atol=2e-3)

@@ -35,7 +35,7 @@ def test_a_closed_terminal_is_heard_and_said_twice_is_no_impatience(stop: Gracef
     stop.on_train_start(TRAINER, None)  # type: ignore[arg-type]
     signal.raise_signal(signal.SIGHUP)
     signal.raise_signal(signal.SIGHUP)
-    assert stop.received == signal.SIGHUP
+    assert stop.heard == signal.SIGHUP
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGTERM)
     stop.on_train_end(TRAINER, None)  # type: ignore[arg-type]
@@ -62,7 +62,7 @@ def test_the_scheduler_is_heard_only_in_a_job(
     stop.on_train_start(TRAINER, None)  # type: ignore[arg-type]
     signal.raise_signal(number)
     signal.raise_signal(number)  # no impatience: the script may pass on what its steps have got
-    assert stop.received == number
+    assert stop.heard == number
     stop.on_train_end(TRAINER, None)  # type: ignore[arg-type]
     assert signal.getsignal(number) == signal.SIG_DFL
 
@@ -191,5 +191,5 @@ def test_training_takes_over_what_was_heard_before(stop: GracefulStop, monkeypat
     slurm.listen()
     stop.on_train_start(TRAINER, None)  # type: ignore[arg-type]
     signal.raise_signal(signal.SIGUSR1)
-    assert stop.received == signal.SIGUSR1
+    assert stop.heard == signal.SIGUSR1
     stop.on_train_end(TRAINER, None)  # type: ignore[arg-type]

@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 from conftest import TINY, printed_run
 
+from dcgan.config.schema import TrainConfig
+from dcgan.runs import run as runs
 from dcgan.shell.processes import SILENCE, lives, this_process
 from dcgan.shell.status import owned, read_status, write_status
+from dcgan.train import train
 
 QUICK = [*TINY, "metrics=none", "logger=none", "trainer.max_steps=4", "checkpoints.every=2", "samples.every=100"]
 
@@ -89,7 +92,7 @@ def test_the_same_line_starts_goes_on_and_is_finished(command: Callable[..., Any
     assert printed_run(first.out) == "outputs/mine"
     again = command("train", *line)
     assert (again.code, again.err) == (0, "")
-    assert again.out.startswith("outputs/mine: finished already (steps 4, ")
+    assert again.out.startswith("outputs/mine: finished already (steps 4  ")
     write_status(workdir / "outputs" / "mine", state="running", process=ended())  # before it could say so
     assert command("train", *line).out == "outputs/mine: finished already (steps 4)\n"
     assert read_status(workdir / "outputs" / "mine") == {"state": "finished", "results": {"steps": 4}}
@@ -188,6 +191,130 @@ def test_an_evaluation_says_what_became_of_each_run(command: Callable[..., Any],
     assert result.code == 0, result.err
     assert "note: outputs/other: died before its end: its process is gone\n" in result.err
     assert "outputs/one" not in result.err.replace("note: this run", "")
+
+
+@pytest.mark.fault("another process went on meanwhile")
+@pytest.mark.parametrize("begun", [False, True])
+def test_what_another_process_did_meanwhile_is_not_taken_back(
+    begun: bool, command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the decision and the lock there are seconds, in which the other one saves, or ends."""
+    line = [*QUICK, "name=mine", "resume=auto"]
+    if begun:
+        assert command("train", *line, "trainer.max_steps=2").code == 0
+    build, built = runs.build_run, [0]
+
+    def build_run(settings: TrainConfig, folder: Path, **named: Any) -> Any:
+        run = build(settings, folder, **named)
+        built[0] += 1
+        if built[0] == 1:
+            train(settings, folder, auto=True)
+        return run
+
+    monkeypatch.setattr(runs, "build_run", build_run)
+    late = command("train", *line, "trainer.max_steps=6")
+    assert late.code == 1
+    assert "meanwhile; type the same line again" in late.err
+    again = command("train", *line, "trainer.max_steps=6")
+    assert again.out.startswith("outputs/mine: finished already (steps 6")
+
+
+def test_a_shorter_line_does_not_make_a_longer_run_finished(command: Callable[..., Any], workdir: Path) -> None:
+    line = [*QUICK, "name=mine", "resume=auto"]
+    assert command("train", *line).code == 0
+    write_status(workdir / "outputs" / "mine", state="interrupted")
+    assert "finished already (steps 4)" in command("train", *line, "trainer.max_steps=3").out
+    longer = command("train", *line, "trainer.max_steps=8")
+    assert "finished step 8 " in longer.out, longer
+
+
+@pytest.mark.fault("killed before it could say that it was finished")
+@pytest.mark.parametrize(
+    "length", [["trainer.max_epochs=1", "trainer.limit_train_batches=4", "trainer.max_steps=-1"], ["metrics.every=2"]]
+)
+def test_a_run_that_was_killed_at_its_end_is_finished(
+    length: list[str], command: Callable[..., Any], workdir: Path
+) -> None:
+    scored = [*TINY, "logger=none", "checkpoints.every=3", "metrics=digits", "metrics.num_samples=20"]
+    line = [*scored, "trainer.max_steps=4", *length, "name=mine", "resume=auto"]
+    first = command("train", *line)
+    assert first.code == 0, first.err
+    run = workdir / "outputs" / "mine"
+    before, results = (run / "metrics.jsonl").read_text(), read_status(run)["results"]
+    write_status(run, state="running", process=ended())
+    again = command("train", *line)
+    assert again.code == 0, again.err
+    assert read_status(run)["state"] == "finished"
+    assert (run / "metrics.jsonl").read_text() == before
+    if "metrics.every=2" in length:
+        named = [key for key in results if "fid" in key]
+        assert named
+        assert {key: read_status(run)["results"][key] for key in named} == {key: results[key] for key in named}
+
+
+@pytest.mark.fault("killed before the configuration was written")
+def test_a_folder_with_nothing_but_a_temporary_file_in_it(command: Callable[..., Any], workdir: Path) -> None:
+    run = workdir / "outputs" / "mine"
+    write_status(run, state="running", process=ended())
+    (run / ".config.yaml.4711").touch()
+    assert command("train", *QUICK, "name=mine", "resume=auto").code == 0
+    assert not (run / ".config.yaml.4711").exists()
+
+
+def test_a_process_elsewhere_is_waited_for_and_then_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_status(tmp_path, state="running", process={**this_process(), "host": "elsewhere", "job": None})
+    with pytest.raises(ValueError, match="on elsewhere is training in it"):
+        owned(tmp_path).__enter__()
+    monkeypatch.setattr("dcgan.shell.processes.SILENCE", 1.5)
+    with owned(tmp_path, wait=True):
+        assert read_status(tmp_path)["state"] == "died"
+    assert "waiting for a sign of life of it" in capsys.readouterr().err
+    monkeypatch.undo()
+    os.utime(tmp_path / "status.json")
+    monkeypatch.setattr(time, "sleep", lambda _: os.utime(tmp_path / "status.json"))  # it gives one
+    with pytest.raises(ValueError, match="on elsewhere is training in it"):
+        owned(tmp_path, wait=True).__enter__()
+
+
+def test_an_owner_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dcgan.shell.status.SIGN_EVERY", 0.01)
+    write_status(tmp_path, state="finished")
+    os.utime(tmp_path / "status.json", (0, 0))
+    with owned(tmp_path):
+        deadline = time.monotonic() + 10
+        while (tmp_path / "status.json").stat().st_mtime == 0 and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert (tmp_path / "status.json").stat().st_mtime > 0
+
+
+STRANGE = [
+    {"state": "running", "process": [1]},
+    {"state": "running", "process": {"host": socket.gethostname(), "pid": "x"}},
+    {"state": "running", "process": {"host": "elsewhere"}},
+    {"state": "finished", "results": {"steps": 4, "fid": None}},
+    {"state": "finished", "results": [4]},
+    {"state": 4},
+]
+
+
+def test_whatever_a_status_holds_is_no_traceback(
+    command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dcgan.shell.processes.SILENCE", 0)
+    line = [*QUICK, "name=mine", "resume=auto"]
+    assert command("train", *line).code == 0
+    for status in STRANGE:
+        (workdir / "outputs" / "mine" / "status.json").write_text(json.dumps(status))
+        again = command("train", *line)
+        assert again.code == 0, again.err
+        assert "finished already (steps 4" in again.out
+
+
+def test_without_checkpoints_there_is_nothing_to_go_on_from(command: Callable[..., Any], workdir: Path) -> None:
+    refused = command("train", *QUICK, "name=mine", "resume=auto", "trainer.enable_checkpointing=false")
+    assert refused.err.startswith("error: resume=auto: goes on from checkpoints; leave trainer.enable_checkpointing")
 
 
 # --- the doctor
