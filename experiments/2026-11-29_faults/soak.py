@@ -62,8 +62,9 @@ def draw() -> None:
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.2), layout="constrained")
     names = {"resident_megabytes": "memory, MB", "descriptors": "open files", "files": "files in the folder"}
     for axis, (key, title) in zip(axes, names.items(), strict=True):
-        axis.plot([line["seconds"] / 60 for line in lines], [line[key] for line in lines])
-        axis.set(title=title, xlabel="minutes", ylim=(0, None))
+        values = [line[key] for line in lines]
+        axis.plot([line["seconds"] / 60 for line in lines], values)
+        axis.set(title=title, xlabel="minutes", ylim=(0, 1.2 * max(values)))
     figure.savefig(FIGURE, dpi=100)
     late = [line for line in lines if line["seconds"] > 300]
     growth = late[-1]["resident_megabytes"] / late[0]["resident_megabytes"] - 1
