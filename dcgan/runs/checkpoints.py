@@ -158,7 +158,7 @@ def newest_whole(folder: Path) -> Path | None:
     """
     reasons = []
     for path in (folder / f"{name}.ckpt" for name in (LAST, PREVIOUS)):
-        if path.exists():
+        if path.is_file():
             try:
                 load_checkpoint(path)
             except DamagedError as error:

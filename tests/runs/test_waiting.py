@@ -37,7 +37,6 @@ RECIPES = [name for name in options("experiment") if name not in ("best", "best_
     [
         ("loss=hinge", True),  # a control
         *((f"experiment={name}", False) for name in RECIPES),
-        *((f"loss={name}", False) for name in options("loss") if name != "wasserstein"),
         *((f"augment={name}", False) for name in options("augment")),
         *((f"optimizer={name} optimizer.clip=1 trainer.precision=16-mixed", False) for name in ("adam", "adamw")),
     ],
