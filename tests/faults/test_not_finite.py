@@ -13,8 +13,7 @@ from torch import Tensor
 from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.finite import not_finite
 from dcgan.training.gan import GAN
-from dcgan.training.losses import LOSSES
-from dcgan.training.objective import Outcome
+from dcgan.training.objective import Objective, Outcome, Round
 
 RUN = [*TINY, "metrics=none", "logger=none", "trainer.max_steps=12", "checkpoints.every=4", "name=N", "resume=auto"]
 RUN += ["trainer.log_every_n_steps=1", "samples.every=100"]
@@ -40,17 +39,17 @@ def assert_stopped(result: Any, network: str) -> None:
 def test_in_a_loss(
     loss: str, network: str, command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind, calls = LOSSES[loss], [0]
-    real = getattr(kind, network)
+    real = getattr(Objective, network)
 
-    def broken(self: Any, **logits: Tensor) -> Tensor:
-        calls[0] += 1
-        return real(self, **logits) * (float("nan") if calls[0] == STEP + 1 else 1.0)
+    def broken(self: Objective, discriminator: Any, given: Round, *, fake: Tensor) -> Outcome:
+        outcome = real(self, discriminator, given, fake=fake)
+        return outcome._replace(loss=outcome.loss * float("nan")) if given.step == STEP else outcome
 
-    monkeypatch.setattr(kind, network, broken)
-    assert_stopped(command("train", *RUN, f"loss={loss}", *companions(f"loss={loss}")), network)
-    monkeypatch.setattr(kind, network, real)
-    assert command("train", *RUN, f"loss={loss}", *companions(f"loss={loss}")).code == 0  # the same line goes on
+    line = [*RUN, f"loss={loss}", *companions(f"loss={loss}")]
+    monkeypatch.setattr(Objective, network, broken)
+    assert_stopped(command("train", *line), network)
+    monkeypatch.setattr(Objective, network, real)
+    assert command("train", *line).code == 0  # the same line goes on
 
 
 @pytest.mark.fault("NaN in a gradient")
