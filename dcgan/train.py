@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from dcgan.config.check import check
 from dcgan.config.rules import expanded, shown
@@ -124,32 +124,47 @@ def _next_steps(run: "Run", *, stopped: bool) -> str:
     return f"  report   python -m dcgan.evaluate {word}\n  draw     python -m dcgan.generate {word} n=64 seed=3"
 
 
+def start_or_go_on(
+    config: DictConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False
+) -> dict[str, float]:
+    """Train what ``config`` composes to in ``folder``, whatever there is of that run already: ``resume=auto``.
+
+    Returns:
+        The run's numbers, also of one that was finished already.
+
+    Raises:
+        ValueError: another run is in the folder, or as ``train``.
+    """
+    typed = check(config, TrainConfig, typed=overrides)
+    if not typed.trainer.enable_checkpointing:
+        raise ValueError("resume=auto: goes on from checkpoints; leave trainer.enable_checkpointing as it is")
+    if not can_go_on(folder):
+        typed.resume = None
+        return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True)
+    typed = check(resumed(config, overrides, folder=folder), TrainConfig)
+    typed.resume = str(folder)
+    if (results := results_if_finished(folder, typed)) is not None:
+        print(f"{folder}: finished already ({shown_results({'results': results})})")
+        return results
+    return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True)
+
+
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     listen()
+    in_sweep = launch.sweep is not None
     if config.resume is None:
         typed = check(config, TrainConfig, typed=launch.overrides)
-        folder = launch.folder(typed.name)
-        return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
-    auto = shown(config.resume) == AUTO
-    if auto:
+        return train(typed, launch.folder(typed.name), overrides=launch.overrides, in_sweep=in_sweep)
+    if shown(config.resume) == AUTO:
         folder = launch.standing_folder(check(config, TrainConfig, typed=launch.overrides).name)
-    else:
-        folder = Path(expanded(shown(config.resume)))
-        if launch.told is not None:
-            raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
-    if auto and OmegaConf.select(config, "trainer.enable_checkpointing") is False:
-        raise ValueError("resume=auto: goes on from checkpoints; leave trainer.enable_checkpointing as it is")
-    if auto and not can_go_on(folder):
-        typed = check(config, TrainConfig, typed=launch.overrides)
-        typed.resume = None
-        return train(typed, folder, overrides=launch.overrides, auto=True)
+        return start_or_go_on(config, folder, overrides=launch.overrides, in_sweep=in_sweep)
+    folder = Path(expanded(shown(config.resume)))
+    if launch.told is not None:
+        raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
     typed = check(resumed(config, launch.overrides, folder=folder), TrainConfig)
     typed.resume = str(folder)
-    if auto and (results := results_if_finished(folder, typed)) is not None:
-        print(f"{folder}: finished already ({shown_results({'results': results})})")
-        return results
-    return train(typed, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None, auto=auto)
+    return train(typed, folder, overrides=launch.overrides, in_sweep=in_sweep)
 
 
 if __name__ == "__main__":

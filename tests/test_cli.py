@@ -540,6 +540,9 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(
         assert_same(state(run), state(straight))
         assert yaml.safe_load((run / "config.yaml").read_text())["trainer"]["max_steps"] == 9
         assert len((run / "provenance.jsonl").read_text().splitlines()) == 2
+        spent = [json.loads(line)["cpu_seconds"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+        assert spent[0] > 0
+        assert spent == sorted(set(spent))
 
 
 def test_everything_random_resumes_exactly(command: Command, workdir: Path) -> None:

@@ -24,7 +24,8 @@ class Evaluation(Callback):
     samples that it is sure of.
 
     Checkpoints are chosen on it; the reported numbers come from the test split, by ``dcgan.evaluate``.
-    Draws from streams of its own, without gradients: an evaluated run ends with the weights of one that is not.
+    Draws from streams of its own, without gradients: an evaluated run ends with the weights of one that is not. With
+    each stand the CPU-seconds that the training before it took of its process, over all resumes, evaluations left out.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Evaluation(Callback):
         self.best: float | None = None
         self.best_step = -1
         self._evaluated, self._improved = -1, False
+        self._before, self._started = 0.0, time.process_time()
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -53,12 +55,21 @@ class Evaluation(Callback):
             "best_step": self.best_step,
             "latest": self.latest,
             "evaluated": self._evaluated,
+            "cpu_seconds": self._cpu_seconds(),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.best, self.best_step, self.latest = (state_dict[key] for key in ("best", "best_step", "latest"))
         self._evaluated = state_dict.get("evaluated", -1)
+        self._before = state_dict.get("cpu_seconds", 0.0)
+
+    def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Start the clock."""
+        self._started = time.process_time()
+
+    def _cpu_seconds(self) -> float:
+        return self._before + time.process_time() - self._started
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
         """Evaluate where an interval ends, and at the last step."""
@@ -77,14 +88,16 @@ class Evaluation(Callback):
 
     def _evaluate(self, trainer: Trainer, gan: GAN) -> None:
         self._evaluated = trainer.global_step
-        found = trainer.strategy.broadcast(self._score(gan) if trainer.is_global_zero else {})
+        cpu_seconds = self._cpu_seconds()
+        found = trainer.strategy.broadcast(self._score(gan, cpu_seconds) if trainer.is_global_zero else {})
         self.latest = value = found[self.name]
         if self.best is None or value < self.best:
             self.best, self.best_step, self._improved = value, trainer.global_step, True
         found = {**found, f"best/{self.name}": self.best}
         log_scalars(trainer, {f"{EVALUATION}/{name}": value for name, value in found.items()})
+        self._started += self._cpu_seconds() - cpu_seconds
 
-    def _score(self, gan: GAN) -> dict[str, float]:
+    def _score(self, gan: GAN, cpu_seconds: float) -> dict[str, float]:
         started = time.perf_counter()
         features = self.space.extract(gan.ema.fitted().sample(n=self.num_samples, seed=self.seed), device=gan.device)
         found = monitor(features, space=self.space, real=self.real)
@@ -98,6 +111,6 @@ class Evaluation(Callback):
             seed=self.seed,
             started=started,
         )
-        append_record(self.path, {"step": self._evaluated, **line})
+        append_record(self.path, {"step": self._evaluated, "cpu_seconds": round(cpu_seconds, 2), **line})
         names = {name: protocol(self.space.name, "train", self.num_samples, metric=name) for name in found}
         return {names[name]: value for name, value in values(found).items()}
