@@ -136,7 +136,7 @@ def start_or_go_on(
         ValueError: another run is in the folder, or as ``train``.
     """
     typed = check(config, TrainConfig, typed=overrides)
-    if not typed.trainer.enable_checkpointing:
+    if not (typed.trainer.enable_checkpointing or in_sweep):
         raise ValueError("resume=auto: goes on from checkpoints; leave trainer.enable_checkpointing as it is")
     if not can_go_on(folder):
         typed.resume = None
@@ -152,19 +152,18 @@ def start_or_go_on(
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     listen()
-    in_sweep = launch.sweep is not None
+    if launch.sweep is not None or shown(config.resume) == AUTO:
+        folder = launch.standing_folder(check(config, TrainConfig, typed=launch.overrides).name)
+        return start_or_go_on(config, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
     if config.resume is None:
         typed = check(config, TrainConfig, typed=launch.overrides)
-        return train(typed, launch.folder(typed.name), overrides=launch.overrides, in_sweep=in_sweep)
-    if shown(config.resume) == AUTO:
-        folder = launch.standing_folder(check(config, TrainConfig, typed=launch.overrides).name)
-        return start_or_go_on(config, folder, overrides=launch.overrides, in_sweep=in_sweep)
+        return train(typed, launch.folder(typed.name), overrides=launch.overrides)
     folder = Path(expanded(shown(config.resume)))
     if launch.told is not None:
         raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
     typed = check(resumed(config, launch.overrides, folder=folder), TrainConfig)
     typed.resume = str(folder)
-    return train(typed, folder, overrides=launch.overrides, in_sweep=in_sweep)
+    return train(typed, folder, overrides=launch.overrides)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ from safetensors.torch import load_file, save_file
 from dcgan import load_generator
 from dcgan.data.readers import READERS, read, read_idx_files
 from dcgan.training.build import build_gan
-from dcgan.training.gan import GAN
 
 Command = Callable[..., Result]
 SHORT = [*TINY, "samples.every=4", "checkpoints.every=4"]
@@ -418,68 +417,6 @@ def test_epochs_and_other_trainer_arguments_hold(command: Command, workdir: Path
 
 
 # --- sweeps
-
-
-def test_a_sweep_makes_one_complete_run_folder_per_job(command: Command, workdir: Path) -> None:
-    result = command(
-        "train", "-m", *SHORT, "model=dcgan,mlp", "optimizer.lr=1e-4,2e-4", "trainer.max_steps=2", "metrics=none"
-    )
-    assert result.code == 0, result.err
-    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
-    runs = {path.name: path for path in sweep.iterdir() if path.is_dir()}
-    assert set(runs) == {f"{model}_optimizer.lr-{lr}" for model in ("dcgan", "mlp") for lr in ("0.0001", "0.0002")}
-    for name, run in runs.items():
-        assert name in result.out
-        assert json.loads((run / "status.json").read_text())["state"] == "finished"
-        config = yaml.safe_load((run / "config.yaml").read_text())
-        assert name == f"{config['model']['name']}_optimizer.lr-{config['optimizer']['lr']}"
-        drawn = command("generate", f"run={run.relative_to(workdir)}", "n=4")
-        assert drawn.code == 0, drawn.err
-
-
-def test_a_job_that_fails_does_not_stop_the_sweep(command: Command, workdir: Path) -> None:
-    result = command("train", "-m", *SHORT, "metrics=none", "trainer.max_steps=2", "optimizer.lr=-1,1e-3")
-    assert result.code == 1
-    assert "error: optimizer.lr=-1.0: must be a finite number above 0" in result.err
-    table = result.out[result.out.index("\nsweep ") :]
-    assert re.search(r"failed +dcgan_optimizer.lr-1 +optimizer.lr=-1.0: must be", table)
-    assert re.search(r"finished +dcgan_optimizer.lr-0.001 +steps 2", table)
-
-
-def test_jobs_side_by_side_share_the_cores_and_a_failure_is_still_told(workdir: Path) -> None:
-    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "optimizer.lr=-1,1e-3,2e-3", "trainer.max_steps=1"]
-    environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-m", "dcgan.train", "-m", *SHORT, "metrics=none", *words]
-    result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
-    assert result.returncode == 1, result.stderr
-    table = result.stdout[result.stdout.index("\nsweep ") :]
-    assert table.count("finished") == 2
-    assert table.count("failed") == 1
-    for path in workdir.glob("outputs/sweeps/*/*/provenance.jsonl"):
-        assert json.loads(path.read_text())["machine"]["threads"] == max(1, len(os.sched_getaffinity(0)) // 2)
-
-
-def test_a_job_that_fails_in_training_is_one_row(
-    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: Any, **__: Any) -> None:
-        raise RuntimeError("the machine is on fire")
-
-    monkeypatch.setattr(GAN, "_update", fail)
-    result = command("train", "-m", *SHORT, "metrics=none", "seed=0,1")
-    assert result.code == 1
-    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
-    assert {path.name for path in sweep.iterdir() if path.is_dir()} == {"dcgan_seed-0", "dcgan_seed-1"}
-    table = result.out[result.out.index("\nsweep ") :]
-    assert table.count("failed") == table.count("RuntimeError: the machine is on fire") == 2
-
-
-def test_a_name_that_is_a_path_stays_in_the_sweep(command: Command, workdir: Path) -> None:
-    result = command("train", "-m", *SHORT, "metrics=none", "name=../x,a/b")
-    assert result.code == 1
-    assert {path.name for path in workdir.iterdir()} == {"outputs"}
-    (sweep,) = (workdir / "outputs" / "sweeps").iterdir()
-    assert len([path for path in sweep.iterdir() if path.is_dir()]) == 2
 
 
 # --- what is trained on

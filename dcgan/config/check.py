@@ -4,10 +4,12 @@ Hydra refuses unknown keys on the command line only. This check sees the compose
 experiment file, or appended with ``+``, is refused too.
 """
 
+import copy
 import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
@@ -49,17 +51,18 @@ def _checked(config: DictConfig, schema: type[Config], typed: Sequence[str] | No
     try:
         values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         _refuse_unknown_keys(values, schema, typed or ())
-        typed_config = OmegaConf.structured(schema)
+        kinds: dict[str, type] = {}
         for key in [key for key in values if is_group(schema, key) and isinstance(values[key], Mapping)]:
             if "name" not in values[key]:
                 raise ValueError(unknown_key(f"{key}.{min(values[key])}", schema))
             kind = GROUPS[key].kind(str(values[key]["name"]), key=f"{key}.name")
             blocks = _of_networks(values[key], keys_typed) if key == "optimizer" else {}
             values[key] = _own_keys(values[key], kind, key, keys_typed)
-            typed_config[key] = OmegaConf.structured(kind)
+            kinds[key] = kind
             for network, (block, of_network) in blocks.items():
-                values[key][network], typed_config[key][network] = block, OmegaConf.structured(of_network)
-        typed_config = OmegaConf.merge(typed_config, values)
+                values[key][network], kinds[f"{key}.{network}"] = block, of_network
+        typed_config = copy.deepcopy(_structured(schema, tuple(kinds.items())))
+        typed_config.merge_with(values)
         missing = OmegaConf.missing_keys(typed_config)
         if missing:
             raise ValueError(f"{min(missing)}: no value; give it as {min(missing)}=...")
@@ -71,6 +74,15 @@ def _checked(config: DictConfig, schema: type[Config], typed: Sequence[str] | No
     if isinstance(result, TrainConfig):
         check_combinations(result)
     return result
+
+
+@cache
+def _structured(schema: type, kinds: tuple[tuple[str, type], ...]) -> DictConfig:
+    """``schema`` with the dataclasses of the options that were chosen, without values; to be copied."""
+    typed_config: DictConfig = OmegaConf.structured(schema)
+    for key, kind in kinds:
+        OmegaConf.update(typed_config, key, OmegaConf.structured(kind), merge=False)
+    return typed_config
 
 
 def _keys_in(words: Sequence[str]) -> Iterator[str]:
@@ -119,6 +131,21 @@ def _of_networks(values: Values, typed: set[str]) -> dict[str, tuple[Values, typ
     }:
         del values[key]  # one network alone has it, and was given it
     return blocks
+
+
+def has_no_use(config: DictConfig, key: str) -> bool:
+    """Whether ``key`` is one of other options than that which ``config`` has chosen in its group."""
+    group, *names = key.split(".")
+    if group not in GROUPS or not names:
+        return False
+    if group == "optimizer":
+        networks = [names.pop(0)] if names[0] in NETWORKS and len(names) > 1 else NETWORKS
+        chosen = [str(OmegaConf.select(config, f"{group}.{one}.name") or config[group].name) for one in networks]
+        kinds: list[type] = [OfBoth, *(NETWORK_OPTIMIZERS.get(name, Optimizer) for name in chosen)]
+    else:
+        kinds = [GROUPS[group].kind(str(config[group].name), key=f"{group}.name")]
+    own = {one.name for kind in kinds for one in fields(kind)}
+    return names[0] not in own and bool(_options_with(group, names[0]))
 
 
 def _options_with(group: str, key: str) -> list[str]:

@@ -12,17 +12,18 @@ from typing import Any, NamedTuple
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.schema import CONF
 from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name, named
-from dcgan.shell.status import write_status
+from dcgan.shell.status import read_status, write_status
 from dcgan.shell.streams import Forgiving, forgiving
-from dcgan.shell.sweep import SweepSummary
-from dcgan.shell.words import as_typed, for_hydra, value_of
+from dcgan.shell.sweep import SweepSummary, has_failed
+from dcgan.shell.sweeper import DCGANSweeper
+from dcgan.shell.words import STOP, as_typed, for_hydra, value_of
 
 
 class Launch(NamedTuple):
@@ -30,40 +31,19 @@ class Launch(NamedTuple):
 
     overrides: Sequence[str]
     sweep: Path | None
-    told: Path | None = None  # by hydra.run.dir, or hydra.sweep.subdir
+    told: Path | None = None  # by hydra.run.dir, or of a job by its sweep
 
     def folder(self, name: str) -> Path:
-        """A folder for this job's run: the one that Hydra was told, or one that does not exist yet; it is not made."""
-        if self.told is not None and self.sweep is None:
-            return self.told
+        """A folder for this run: the one that Hydra was told, or one that does not exist yet; it is not made."""
         if self.told is not None:
-            base = self.told
-        elif self.sweep is None:
-            told = named(self.overrides)
-            base = Path("outputs") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name, told)}"
-        else:
-            base = self.sweep / folder_name(name, _varied(self.sweep, self.overrides))
+            return self.told
+        base = Path("outputs") / f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{folder_name(name, named(self.overrides))}"
         candidates = (base, *(base.with_name(f"{base.name}-{i}") for i in range(2, 1000)))
-        return next(one for one in candidates if not one.exists() or (one == self.told and not any(one.iterdir())))
+        return next(one for one in candidates if not one.exists())
 
     def standing_folder(self, name: str) -> Path:
-        """The folder that follows from a run's name, whenever it is started.
-
-        Raises:
-            ValueError: it is a job of a sweep.
-        """
-        if self.sweep is not None:
-            raise ValueError("resume=auto: is of one run; leave it out of a sweep")
+        """The folder that follows from a run's name, whenever it is started."""
         return self.told or Path("outputs") / folder_name(name, [])
-
-
-def _varied(sweep: Path, overrides: Sequence[str]) -> list[str]:
-    """Those of a job's overrides that differ from job to job; Hydra keeps what was typed in ``multirun.yaml``."""
-    parser = OverridesParser.create()
-    typed = parser.parse_overrides(as_typed(_words(OmegaConf.load(sweep / "multirun.yaml").hydra.overrides.task)))
-    keys = {override.key_or_group for override in typed if override.is_sweep_override()}
-    own = zip(overrides, parser.parse_overrides(list(overrides)), strict=True)
-    return [text for text, override in own if override.key_or_group in keys]
 
 
 def _words(overrides: Any) -> list[str]:
@@ -108,14 +88,18 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
         if folder is not None and sweep is None and entry != "train":
             raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is out="))
             return None
+        if sweep is None and any(STOP in word for word in _words(hydra_config.overrides.hydra)):
+            raised.append(ValueError("stop_on_failure: is of a sweep; add -m, or leave it out"))
+            return None
         if sweep is not None:
             with forgiving():  # once more: it may be in a process of its own
-                return _sweep_job(entry, task, config, launch)
+                return _sweep_job(entry, task, config, launch, stop=bool(hydra_config.sweeper.get("stop_on_failure")))
         try:
             return task(config, launch)
         except Exception as error:  # raised again below: inside a job, Hydra adds a line of its own
             raised.append(error)
 
+    Plugins.instance().register(DCGANSweeper)
     try:
         try:
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
@@ -139,16 +123,22 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
         sys.exit(1)
 
 
-def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch) -> Any:
+def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch, *, stop: bool) -> Any:
     """Run one job of a sweep. It must not raise: that would end the sweep before its later jobs and its table."""
-    print(f"\n--- {' '.join(launch.overrides)}")
-    folder = launch.folder(str(config.get("name")))
+    shown = " ".join(launch.overrides)
+    if stop and launch.sweep and launch.told and has_failed(launch.sweep):
+        print(f"\n--- {shown}: not started, for a job has failed (stop_on_failure)")
+        with suppress(OSError):
+            launch.told.rmdir()  # which Hydra made
+        return None
+    print(f"\n--- {shown}", flush=True)
     try:
         return task(config, launch)
     except Exception as error:
         SweepSummary.failed = True
         known = isinstance(error, USER_ERRORS) and os.environ.get("DCGAN_TRACEBACK") != "1"
         line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
-        print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr)
-        write_status(folder, state="failed", error=line)
+        print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
+        if launch.told and entry == "train" and read_status(launch.told).get("state") != "running":  # elsewhere
+            write_status(launch.told, state="failed", error=line)
         return None

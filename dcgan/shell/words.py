@@ -12,10 +12,11 @@ from hydra.core.override_parser.types import Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from dcgan.config.options import GROUPS
-from dcgan.config.rules import expanded
+from dcgan.config.rules import NAME, expanded
 from dcgan.config.schema import SCHEMAS, known_keys, path_keys
 
 GRAMMAR = "=,()[]{}"  # a value that holds one of these may be meant otherwise than it reads: it is never quoted unasked
+STOP = "hydra.sweeper.stop_on_failure"
 HYDRAS_PATHS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
 
@@ -28,10 +29,21 @@ def for_hydra(words: Sequence[str], entry: str) -> list[str]:
     """
     keys = {key for key in known_keys(SCHEMAS[entry]) if "." in key}
     texts = {*path_keys(SCHEMAS[entry]), *HYDRAS_PATHS, *GROUPS, "experiment"}
+    words = [re.sub("^stop_on_failure=", f"{STOP}=", word) for word in words]
+    words = _with_sweep(words) if entry == "train" else words
     words = [f"++{word}" if word.split("=")[0] in keys and "=" in word else word for word in words]
     # Hydra's grammar has no word for ~.
     words = [re.sub(r"(?<=[=,])~(?=[/,]|$)", lambda match: expanded(match[0]), word) for word in words]
     return [_readable(word, is_text=word.lstrip("+").partition("=")[0] in texts) for word in words]
+
+
+def _with_sweep(words: Sequence[str]) -> list[str]:
+    """With the folder of a sweep, which follows from its name, unless it is told."""
+    names = [word for word in words if word.startswith("name=") and NAME.holds(word.removeprefix("name="))]
+    if not names or any(word.startswith("hydra.sweep.dir=") for word in words):
+        return list(words)
+    place = words.index(names[-1]) + 1  # beside it: options such as --cfg may stand before and after
+    return [*words[:place], f"hydra.sweep.dir=outputs/sweeps/{names[-1].removeprefix('name=')}", *words[place:]]
 
 
 def as_typed(words: Sequence[str]) -> list[str]:

@@ -130,7 +130,7 @@ def test_an_attempt_without_a_checkpoint_starts_anew(command: Callable[..., Any]
     ("words", "line"),
     [
         (["name=mine"], "outputs/mine: is not empty; choose another folder"),
-        (["-m", "seed=1,2"], "resume=auto: is of one run; leave it out of a sweep"),
+        (["name=other", "trainer.enable_checkpointing=false"], "resume=auto: goes on from checkpoints; leave"),
     ],
 )
 def test_what_auto_refuses(words: list[str], line: str, command: Callable[..., Any], workdir: Path) -> None:
