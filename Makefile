@@ -48,7 +48,7 @@ format: install  ## let ruff rewrite what it can
 	$(BIN)/ruff format .
 
 dashboard: install  ## TensorBoard over all runs
-	$(BIN)/tensorboard --logdir outputs $(ARGS)
+	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=1000 $(ARGS)
 
 bench: install  ## images/s against a plain loop and a bare step; time and memory of an evaluation (about 15 minutes)
 	$(BIN)/python experiments/speed/bench.py $(ARGS)

@@ -61,7 +61,7 @@ def _checked(config: DictConfig, schema: type[Config], typed: Sequence[str] | No
             kinds[key] = kind
             for network, (block, of_network) in blocks.items():
                 values[key][network], kinds[f"{key}.{network}"] = block, of_network
-        typed_config = copy.deepcopy(_structured(schema, tuple(kinds.items())))
+        typed_config = copy.deepcopy(_structured(schema, tuple(kinds.items())))  # type: ignore[arg-type]
         typed_config.merge_with(values)
         missing = OmegaConf.missing_keys(typed_config)
         if missing:

@@ -199,7 +199,19 @@ class Inception(Metrics):
 
 @dataclass
 class Logger:
-    name: Annotated[str, one_of("tensorboard", "csv", "none")]
+    name: Annotated[str, one_of("tensorboard", "csv", "wandb", "mlflow", "none")]
+
+
+@dataclass
+class Wandb(Logger):
+    project: str
+    offline: bool
+
+
+@dataclass
+class MLflow(Logger):
+    project: str
+    uri: str
 
 
 class Group(NamedTuple):
@@ -231,5 +243,5 @@ GROUPS: dict[str, Group] = {
     ),
     "data": Group({}, Data),
     "metrics": Group({"none": Option, "inception": Inception}, Metrics),
-    "logger": Group({}, Logger),
+    "logger": Group({"wandb": Wandb, "mlflow": MLflow}, Logger),
 }

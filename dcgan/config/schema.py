@@ -81,7 +81,7 @@ class TrainerConfig:
     default_root_dir: Annotated[str | None, PATH] = None
     enable_autolog_hparams: bool = True
     model_registry: str | None = None
-    logger: Annotated[Any, left_alone(fix="use the group logger=, with tensorboard, csv or none")] = None
+    logger: Annotated[Any, left_alone(fix="use the group logger=, with tensorboard, csv, wandb, mlflow or none")] = None
     callbacks: Annotated[
         Any, left_alone(fix="objects cannot be named in a configuration; dcgan/runs/run.py puts them together")
     ] = None

@@ -8,6 +8,7 @@ from lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dcgan.runs.loggers import log_histograms
 from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 from dcgan.training.optim import gradient_scale
@@ -89,6 +90,8 @@ class Dashboard(Callback):
         for name, optimizer in zip(STEPPED, trainer.optimizers, strict=True):
             self.latest[f"lr/{name}"] = optimizer.param_groups[0]["lr"]
         log_scalars(trainer, self.latest)
+        judged = outputs["discriminator"]
+        log_histograms(trainer, {"logits/of_real": judged.real, "logits/of_fake": judged.fake})
 
     def _speed(self, trainer: Trainer, images_per_step: int) -> float:
         """Real images per second of wall time since the last look, evaluation and pictures included."""

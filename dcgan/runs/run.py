@@ -23,7 +23,7 @@ from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
 from dcgan.runs.health import Health, NotFiniteError
-from dcgan.runs.loggers import RunText, log_hyperparameters
+from dcgan.runs.loggers import RunText, close, log_hyperparameters
 from dcgan.runs.presence import Presence
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
@@ -263,3 +263,5 @@ def fit(run: Run) -> None:
         if "returned nan values" not in str(error):
             raise
         raise NotFiniteError(f"step {run.trainer.global_step + 1}: {error} (where it was called: above)") from error
+    finally:
+        close(run.trainer)

@@ -5,10 +5,10 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
-from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
 
 from dcgan.data.images import grid, save_png
+from dcgan.runs.loggers import log_picture
 from dcgan.training.gan import GAN
 
 
@@ -50,6 +50,4 @@ class SampleGrids(Callback):
 
     def _show(self, trainer: Trainer, tag: str, picture: Tensor, path: Path) -> None:
         save_png(picture, path)
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_image(tag, picture, trainer.global_step)
+        log_picture(trainer, tag, picture)

@@ -41,7 +41,7 @@ def build_trainer(
     arguments = {"default_root_dir": folder, "profiler": NoProfiler(), **arguments}
     ours = {
         "callbacks": list(callbacks),
-        "logger": build_loggers(config.logger.name, folder, from_step=from_step),
+        "logger": build_loggers(config.logger, folder, from_step=from_step),
         "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
         "enable_progress_bar": False,
     }

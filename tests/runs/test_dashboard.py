@@ -1,6 +1,8 @@
 """What TensorBoard shows, read back from the event file."""
 
 import itertools
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins.base_plugin import TBContext
+from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import api_pb2, get_experiment, list_session_groups
 from tensorboard.plugins.hparams.backend_context import Context
 
@@ -33,7 +36,7 @@ SCALARS = {
 
 def events(run: Path) -> EventAccumulator:
     (_,) = run.glob("events.out.tfevents.*")  # one file, not a second one after the end
-    accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0})
+    accumulator = EventAccumulator(str(run), size_guidance={"scalars": 0, "images": 0, "histograms": 0})
     accumulator.Reload()
     return accumulator
 
@@ -63,9 +66,62 @@ def test_everything_is_there_and_on_one_axis(command: Callable[..., Result], wor
             assert all(0 <= event.value <= 1 for event in read.Scalars(tag)), tag
     assert [event.value for event in read.Scalars("lr/generator")] == [pytest.approx(2e-3)] * 5
 
+    assert [event.step for event in read.Histograms("logits/of_real")] == [2, 4, 6, 8, 10]
+    for side in ("real", "fake"):
+        (shown, *_), (mean, *_) = read.Histograms(f"logits/of_{side}"), read.Scalars(f"logits/{side}")
+        values = shown.histogram_value
+        assert values.num == 16
+        assert values.sum / values.num == pytest.approx(mean.value, abs=1e-5)
+
     assert set(read.Tags()["images"]) == {"samples/generated", "samples/real"}
     assert [event.step for event in read.Images("samples/generated")] == [0, 4, 8, 10]
     assert [event.step for event in read.Images("samples/real")] == [0]
+
+
+def test_what_is_read_together_is_in_one_chart(command: Callable[..., Result], workdir: Path) -> None:
+    """Every expression of the layout meets a curve, and each curve that matters is met."""
+    result = command("train", *TINY, "trainer.max_steps=2", "trainer.log_every_n_steps=1", "metrics.num_samples=60")
+    read = events(Path(printed_run(result.out)))
+    (event,) = read.Tensors("custom_scalars__config__")
+    layout = layout_pb2.Layout.FromString(event.tensor_proto.string_val[0])
+    asked = [tag for category in layout.category for chart in category.chart for tag in chart.multiline.tag]
+    scalars = read.Tags()["scalars"]
+    met = {tag: [one for one in scalars if re.match(tag, one)] for tag in asked}  # as TensorBoard's own plugin does
+    assert all(met.values()), met
+    assert {one for found in met.values() for one in found} == {
+        tag for tag in scalars if not tag.startswith(("lr/", "logits/", "speed/", f"{GROUP}modes_"))
+    }
+
+
+@pytest.mark.filterwarnings("ignore:The ``noload``")
+def test_other_loggers_work_offline(command: Callable[..., Result], workdir: Path) -> None:
+    """Twice in one process, as a sweep does; and a resumed run is the same one there."""
+    import mlflow
+
+    words = [*TINY, "trainer.log_every_n_steps=1", "metrics=none", "samples.every=2"]
+    swept = command("train", "-m", *words, "trainer.max_steps=2", "logger=wandb", "seed=0,1", "name=mine")
+    assert swept.code == 0, swept.err
+    assert len({path.name[-16:] for path in workdir.glob("outputs/sweeps/mine/*/wandb/offline-run-*")}) == 2
+    for steps in (2, 4):
+        line = ["name=other", "resume=auto", f"trainer.max_steps={steps}", "logger=mlflow"]
+        assert command("train", *words, *line).code == 0
+    client = mlflow.MlflowClient("sqlite:///outputs/mlflow.db")
+    (run,) = client.search_runs([client.get_experiment_by_name("dcgan").experiment_id])
+    assert run.info.run_name == "other"
+    assert [one.step for one in client.get_metric_history(run.info.run_id, "loss/generator")] == [1, 2, 3, 4]
+    assert run.data.params["optimizer.lr"] == "0.002"
+    assert any(path.suffix == ".png" for path in workdir.glob("outputs/mlflow/**/samples_generated*"))
+
+
+@pytest.mark.parametrize(("name", "module"), [("wandb", "wandb"), ("mlflow", "mlflow")])
+def test_a_logger_that_is_not_installed_is_named(
+    name: str, module: str, command: Callable[..., Result], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("lightning.pytorch.loggers.mlflow._MLFLOW_AVAILABLE", False)
+    refused = command("train", *TINY, "metrics=none", f"logger={name}")
+    assert refused.err == f"error: logger={name}: is not installed; pip install 'dcgan[{name}]'\n"
+    assert not list(workdir.iterdir())
 
 
 def hparams_tab(logdir: Path) -> tuple[list[api_pb2.HParamInfo], list[str], list[dict[str, Any]]]:
