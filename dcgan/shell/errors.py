@@ -58,6 +58,8 @@ def _of_hydra(error: Exception, entry: str) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return unread(str(error.override).removeprefix("++"), entry)  # of for_hydra
+    if isinstance(error, MissingConfigException) and "submitit" in str(error.missing_cfg_file):
+        return f"{error.missing_cfg_file}: submitit is not installed; pip install 'dcgan[slurm]'"
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _no_option(error.missing_cfg_file or "", error.options)
     if text.startswith("Ambiguous value for argument"):

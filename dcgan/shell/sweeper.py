@@ -25,6 +25,7 @@ from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name
 from dcgan.shell.resume import AUTO, can_go_on, results_if_finished, resumed
 from dcgan.shell.status import read_status
+from dcgan.shell.submitted import watch_without_accounts
 from dcgan.shell.sweep import SweepSummary
 from dcgan.shell.words import as_typed
 
@@ -84,6 +85,8 @@ class DCGANSweeper(Sweeper):
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         batch = [[*job.words, f"hydra.sweep.subdir={job.folder}"] for job in jobs if not _is_over(job)]
+        if "submitit" in self.config.hydra.launcher._target_:
+            watch_without_accounts()
         try:
             return self.launcher.launch(batch, initial_job_idx=0) if batch else []
         except Exception as error:  # of the launcher: a job's own become a row of the table

@@ -7,13 +7,15 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from local_slurm import CONFIGURATION, LONG, Slurm, free_ports, line, starts, status, train, until, weights
+from local_slurm import CONFIGURATION, LONG, TINIEST, Slurm, free_ports, line, starts, status, train, until, weights
 
 pytestmark = pytest.mark.cluster
 
@@ -208,3 +210,27 @@ def test_two_nodes_make_one_run_and_are_preempted_together(slurm: Slurm) -> None
     again = slurm.submit("--nodes=2", "--ntasks-per-node=1", script=script("calm", *words))
     slurm.until(again, "COMPLETED", "FAILED")
     assert weights(run) == weights(Path("outputs/calm"))
+
+
+def sweep(slurm: Slurm, *words: str) -> subprocess.CompletedProcess[str]:
+    """A sweep whose jobs are SLURM's, from outside of it; there are no accounts."""
+    launcher = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=0.4", "hydra.launcher.cpus_per_task=1"]
+    line = [sys.executable, "-m", "dcgan.train", "-m", *TINIEST, *ONE, *launcher, "name=swept", *words]
+    return subprocess.run(line, env=slurm.environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_a_sweep_of_jobs_and_one_that_is_killed_and_run_again(slurm: Slurm) -> None:
+    """The parent does not wait for ever for a job that left no result, and the same line takes up what is left."""
+    words = ["seed=0,1", "trainer.max_steps=20000", *LONG]
+    with ThreadPoolExecutor() as pool:
+        parent = pool.submit(sweep, slurm, *words)
+        for seed in (0, 1):
+            trains(Path(f"outputs/sweeps/swept/swept_seed-{seed}"))
+        for seed in (0, 1):
+            os.kill(status(Path(f"outputs/sweeps/swept/swept_seed-{seed}"))["process"]["pid"], signal.SIGKILL)
+        died = parent.result(timeout=240)
+    assert died.returncode == 1
+    assert died.stdout.count("  died ") == 2, died.stdout
+    again = sweep(slurm, "seed=0,1", "trainer.max_steps=20")
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.count("  finished ") == 2, again.stdout

@@ -14,13 +14,16 @@ import pytest
 import yaml
 from conftest import TINY, Result, options
 from hydra import initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.types import RunMode
+from submitit.slurm.slurm import SlurmJob
 
 from dcgan.config.schema import CONF
 from dcgan.shell.processes import this_process
 from dcgan.shell.status import owned, read_status, write_status
+from dcgan.shell.submitted import watch_without_accounts
 from dcgan.shell.sweeper import Planned, _jobs, plan
 from dcgan.shell.words import for_hydra
 from dcgan.training.gan import GAN
@@ -242,6 +245,45 @@ def test_two_sweeps_in_one_second_do_not_share_a_folder(
     refused = [result for result in results if result.code]
     assert len(refused) == 8 - folders > 0
     assert all("another sweep was started in this second; give this one a name=" in one.err for one in refused)
+
+
+def test_jobs_by_submitit(workdir: Path) -> None:
+    """On this machine by its local executor; on SLURM: tests/cluster."""
+    words = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=0", "name=mine"]
+    command = [sys.executable, "-m", "dcgan.train", "-m", *QUICK, *words]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert table(result.stdout) == {"mine": "finished"}
+
+
+def test_slurm_without_submitit_is_named(command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hydra knows no launcher of that name then."""
+    Plugins.instance()
+    repository = ConfigStore.instance().repo["hydra"]["launcher"]
+    monkeypatch.delitem(repository, "submitit_slurm.yaml")
+    refused = command("train", "-m", *QUICK, "hydra/launcher=slurm", "seed=0,1")
+    assert refused.err == "error: hydra/launcher/submitit_slurm: submitit is not installed; pip install 'dcgan[slurm]'\n"
+    assert not list(workdir.iterdir())
+
+
+def test_slurm_is_asked_where_it_keeps_no_accounts(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its queue, which forgets a job some minutes after its end."""
+    programs = workdir / "bin"
+    programs.mkdir()
+    for name, lines in (("squeue", "echo '8|7_0|RUNNING'; echo '7|7_1|FAILED'"), ("sacct", "exit 1")):
+        (programs / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setattr(SlurmJob, "watcher", SlurmJob.watcher)
+    before = SlurmJob.watcher
+    watch_without_accounts()
+    assert SlurmJob.watcher is not before
+    for job, state, done in (("7_0", "RUNNING", False), ("7_1", "FAILED", True), ("9", "FORGOTTEN", True)):
+        assert (SlurmJob.watcher.get_state(job, mode="force"), SlurmJob.watcher.is_done(job)) == (state, done)
+    (programs / "sacct").write_text("#!/bin/sh\n")
+    monkeypatch.setattr(SlurmJob, "watcher", before)
+    watch_without_accounts()
+    assert SlurmJob.watcher is before
 
 
 @pytest.mark.fault("a sweep is killed")
