@@ -58,10 +58,9 @@ def _of_hydra(error: Exception, entry: str) -> str:
     text = str(error)
     if isinstance(error, OverrideParseException):
         return unread(str(error.override).removeprefix("++"), entry)  # of for_hydra
-    if isinstance(error, MissingConfigException) and "submitit" in str(error.missing_cfg_file):
-        return f"{error.missing_cfg_file}: submitit is not installed; pip install 'dcgan[slurm]'"
-    if isinstance(error, MissingConfigException) and error.options is not None:
-        return _no_option(error.missing_cfg_file or "", error.options)
+    missing = str(error.missing_cfg_file or "") if isinstance(error, MissingConfigException) else ""
+    if isinstance(error, MissingConfigException) and (error.options is not None or "submitit" in missing):
+        return _no_option(missing, error.options or [])
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
         return f"{word}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
@@ -75,6 +74,8 @@ def _of_hydra(error: Exception, entry: str) -> str:
 
 def _no_option(missing: str, options: Sequence[str]) -> str:
     group, _, option = missing.partition("/")
+    if "submitit" in missing:
+        return f"{missing}: submitit is not installed; pip install 'dcgan[slurm]'"
     if group == "hydra":
         inner, _, option = option.partition("/")
         group = f"hydra/{inner}"
