@@ -214,7 +214,7 @@ def test_two_nodes_make_one_run_and_are_preempted_together(slurm: Slurm) -> None
 
 def sweep(slurm: Slurm, *words: str) -> subprocess.CompletedProcess[str]:
     """A sweep whose jobs are SLURM's, from outside of it; there are no accounts."""
-    launcher = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=0.4", "hydra.launcher.cpus_per_task=1"]
+    launcher = ["hydra/launcher=slurm", "hydra.launcher.mem_gb=null", "hydra.launcher.cpus_per_task=1"]
     line = [sys.executable, "-m", "dcgan.train", "-m", *TINIEST, *ONE, *launcher, "name=swept", *words]
     return subprocess.run(line, env=slurm.environment, capture_output=True, text=True, timeout=300, check=False)
 
@@ -224,10 +224,11 @@ def test_a_sweep_of_jobs_and_one_that_is_killed_and_run_again(slurm: Slurm) -> N
     words = ["seed=0,1", "trainer.max_steps=20000", *LONG]
     with ThreadPoolExecutor() as pool:
         parent = pool.submit(sweep, slurm, *words)
-        for seed in (0, 1):
-            trains(Path(f"outputs/sweeps/swept/swept_seed-{seed}"))
-        for seed in (0, 1):
-            os.kill(status(Path(f"outputs/sweeps/swept/swept_seed-{seed}"))["process"]["pid"], signal.SIGKILL)
+        runs = [Path(f"outputs/sweeps/swept/swept_seed-{seed}") for seed in (0, 1)]
+        until(lambda: parent.done() or all((run / "samples" / "step_000000.png").exists() for run in runs))
+        assert not parent.done(), parent.result()
+        for run in runs:
+            os.kill(status(run)["process"]["pid"], signal.SIGKILL)
         died = parent.result(timeout=240)
     assert died.returncode == 1
     assert died.stdout.count("  died ") == 2, died.stdout
