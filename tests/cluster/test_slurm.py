@@ -235,3 +235,22 @@ def test_a_sweep_of_jobs_and_one_that_is_killed_and_run_again(slurm: Slurm) -> N
     again = sweep(slurm, "seed=0,1", "trainer.max_steps=20")
     assert again.returncode == 0, again.stderr
     assert again.stdout.count("  finished ") == 2, again.stdout
+
+
+def test_a_job_of_a_sweep_that_is_preempted_goes_on_and_the_sweep_waits_for_it(slurm: Slurm) -> None:
+    run = Path("outputs/sweeps/swept/swept_seed-0")
+    with ThreadPoolExecutor() as pool:
+        parent = pool.submit(sweep, slurm, "seed=0,1", f"trainer.max_steps={STEPS}", *LONG)
+        until(lambda: parent.done() or (run / "samples" / "step_000000.png").exists())
+        assert not parent.done(), parent.result()
+        time.sleep(2)
+        (job,) = slurm("squeue", "--noheader", "--array", "--states=running", "--format=%A %F_%K").splitlines()[:1]
+        node = slurm.job(job.split()[0])["NodeList"]
+        urgent = slurm.submit("--partition=urgent", f"--nodelist={node}", script="sleep 1")
+        slurm.until(urgent, "COMPLETED")
+        slurm.at_once(job.split()[0])
+        ended = parent.result(timeout=280)
+    assert ended.returncode == 0, (ended.stdout, ended.stderr)
+    assert ended.stdout.count("  finished ") == 2, ended.stdout
+    runs = [run, run.with_name("swept_seed-1")]
+    assert sorted(starts(run) for run in runs) == [1, 2]
