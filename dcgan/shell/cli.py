@@ -106,7 +106,8 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
         folder = None if told == "." else (sweep or Path()) / told
         launch = Launch(overrides=as_typed(_words(hydra_config.overrides.task)), sweep=sweep, told=folder)
         if folder is not None and sweep is None and entry != "train":
-            raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is out="))
+            here = "name=" if entry == "tune" else "out="
+            raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is {here}"))
             return None
         if sweep is not None:
             with forgiving():  # once more: it may be in a process of its own
