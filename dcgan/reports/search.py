@@ -53,10 +53,9 @@ def describe(plan: Plan, study: optuna.Study) -> str:
     if not best:
         errors = [f"  trial {one.number}: {one.user_attrs['error']}" for one in trials if "error" in one.user_attrs]
         return "\n".join([*lines, *errors[:3], where])
+    word = "best" if len(study.directions) == 1 else "front"
     for trial in best[:SHOWN]:
-        lines.append(
-            f"  {'best' if len(study.directions) == 1 else 'front'}     {_valued(plan, trial)}, trial {trial.number}"
-        )
+        lines.append(f"  {word:<8} {_valued(plan, trial)}, trial {trial.number}")
         lines.append(f"  again    {command(plan, trial)}")
         lines.append(f"  report   python -m dcgan.evaluate {pasted('run', plan.folder_of(trial))}")
     if len(best) > SHOWN:

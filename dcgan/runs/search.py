@@ -78,16 +78,13 @@ def open_study(plan: Plan) -> optuna.Study:
         raise ValueError(f"storage={plan.storage}: the search {plan.folder} is in {others[0]}; take storage={other}")
     plan.folder.mkdir(parents=True, exist_ok=True)
     with FileLock(plan.folder / LOCK):  # for a glance; the kernel lets go of it when its holder dies
-        study = optuna.create_study(
-            study_name=plan.folder.name,
-            storage=_storage(plan),
-            pruner=_pruner(plan),
-            directions=["minimize"] * len(plan.objectives),
-            load_if_exists=True,
-        )
-        if ASKED not in study.user_attrs:
-            study.set_user_attr(ASKED, dict(plan.asked))
-    _refuse_another(plan, study.user_attrs[ASKED])
+        storage, name = _storage(plan), plan.folder.name
+        if name not in optuna.get_all_study_names(storage):
+            optuna.create_study(
+                study_name=name, storage=storage, directions=["minimize"] * len(plan.objectives)
+            ).set_user_attr(ASKED, dict(plan.asked))
+    study = optuna.load_study(study_name=name, storage=storage, pruner=_pruner(plan))
+    _refuse_another(plan, study.user_attrs.get(ASKED, {}))
     return study
 
 
