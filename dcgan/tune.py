@@ -88,8 +88,6 @@ def _spaces() -> list[str]:
 def main(config: DictConfig, launch: Launch) -> None:
     """Search as the command line says."""
     listen()
-    if launch.sweep is not None:
-        raise ValueError("-m: is of a sweep, python -m dcgan.train -m; a search draws for itself: leave it out")
     if find_spec("optuna") is None:
         raise ValueError("optuna is not installed: pip install 'dcgan[tune]'")
     tune(_planned(config, launch.overrides))

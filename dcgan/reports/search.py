@@ -14,18 +14,13 @@ from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
 from dcgan.metrics.protocol import protocol
-from dcgan.runs.search import Plan
+from dcgan.runs.search import ERROR, Plan, state_of
 from dcgan.shell.space import Axis, Choice, Interval, words_of
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import replacing
 
 PAGE, TABLE, FIGURE = "best.md", "trials.csv", "search.png"
-STATES = {
-    TrialState.COMPLETE: "finished",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.RUNNING: "running",
-}
+STATES = ("finished", "pruned", "failed", "running")
 SHOWN = 10
 
 
@@ -42,7 +37,7 @@ def best_of(study: optuna.Study) -> list[FrozenTrial]:
 
 def has_failed(study: optuna.Study) -> bool:
     """Whether every trial failed; that some do is what a search finds out about its space."""
-    return {trial.state for trial in study.get_trials(deepcopy=False)} == {TrialState.FAIL}
+    return {state_of(trial) for trial in study.get_trials(deepcopy=False)} == {"failed"}
 
 
 def describe(plan: Plan, study: optuna.Study) -> str:
@@ -51,7 +46,7 @@ def describe(plan: Plan, study: optuna.Study) -> str:
     where = f"  all      {plan.folder}/{{{PAGE},{TABLE},{FIGURE}}}"
     lines = [f"\nsearch {plan.folder}: {_counted(trials)}"]
     if not best:
-        errors = [f"  trial {one.number}: {one.user_attrs['error']}" for one in trials if "error" in one.user_attrs]
+        errors = [f"  trial {one.number}: {one.user_attrs[ERROR]}" for one in trials if ERROR in one.user_attrs]
         return "\n".join([*lines, *errors[:3], where])
     word = "best" if len(study.directions) == 1 else "front"
     for trial in best[:SHOWN]:
@@ -69,8 +64,8 @@ def command(plan: Plan, trial: FrozenTrial) -> str:
 
 
 def _counted(trials: Sequence[FrozenTrial]) -> str:
-    counts = Counter(STATES[trial.state] for trial in trials)
-    words = ", ".join(f"{counts[state]} {state}" for state in STATES.values() if counts[state])
+    counts = Counter(map(state_of, trials))
+    words = ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state])
     return f"{len(trials)} trial{'s' * (len(trials) != 1)}" + (f" ({words})" if words else "")
 
 
@@ -94,8 +89,8 @@ def write_tables(plan: Plan, study: optuna.Study) -> None:
 
 
 def _row(plan: Plan, trial: FrozenTrial) -> dict[str, Any]:
-    values = trial.values or [""] * len(plan.objectives)
-    known = {"trial": trial.number, "state": STATES.get(trial.state, ""), "error": trial.user_attrs.get("error", "")}
+    values = trial.values if trial.values and state_of(trial) != "failed" else [""] * len(plan.objectives)
+    known = {"trial": trial.number, "state": state_of(trial), "error": trial.user_attrs.get(ERROR, "")}
     return {**known, **dict(zip(plan.objectives, values, strict=True)), **plan.point_of(trial)} | {
         "run": plan.folder_of(trial)
     }
@@ -117,7 +112,7 @@ def _page(plan: Plan, study: optuna.Study) -> str:
             f"that chose nothing, `python -m dcgan.evaluate {pasted('run', plan.folder_of(best[0]))}`.\n"
         )
         parts += [_ranking(plan, trials), f"\n![each trial, and each key against {plan.objectives[0]}]({FIGURE})\n"]
-    failed = [f"- trial {one.number}: {one.user_attrs['error']}" for one in trials if "error" in one.user_attrs]
+    failed = [f"- trial {one.number}: {one.user_attrs[ERROR]}" for one in trials if ERROR in one.user_attrs]
     return "\n".join([*parts, *(["Failed:\n", *failed, ""] if failed else [])])
 
 
@@ -170,8 +165,8 @@ def _is_wide(values: Sequence[float]) -> bool:
 def _history(axes: Axes, trials: Sequence[FrozenTrial]) -> None:
     """What came of each trial, and the best until then."""
     finished = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    pruned = [(one.number, one.value) for one in trials if one.state == TrialState.PRUNED and one.value is not None]
-    failed = [trial.number for trial in trials if trial.state == TrialState.FAIL]
+    pruned = [(one.number, one.value) for one in trials if state_of(one) == "pruned" and one.value is not None]
+    failed = [trial.number for trial in trials if state_of(trial) == "failed"]
     numbers, values = [one.number for one in finished], [one.values[0] for one in finished]
     axes.scatter(numbers, values, s=16, label="finished")
     axes.step(numbers, list(itertools.accumulate(values, min)), where="post", color="tab:orange", label="best")

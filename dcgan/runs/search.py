@@ -26,7 +26,11 @@ from dcgan.shell.status import FILE as STATUS
 from dcgan.shell.status import LOCK, TakenError, read_status
 
 STORED = {"journal": "study.journal", "sqlite": "study.sqlite"}
-ASKED, WORKER = "asked", "worker"  # attributes of a study: what its trials share; of a trial: the process that has it
+ASKED, WORKER, ERROR = (
+    "asked",
+    "worker",
+    "error",
+)  # of a study: what its trials share; of a trial: who has it, and why not
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,12 @@ class Plan:
     def folder_of(self, trial: FrozenTrial) -> Path:
         """A trial's run folder."""
         return self.folder / trial_folder(trial.number, self.point_of(trial))
+
+
+def state_of(trial: FrozenTrial) -> str:
+    """finished, pruned, failed or running."""
+    names = {TrialState.COMPLETE: "finished", TrialState.PRUNED: "pruned", TrialState.FAIL: "failed"}
+    return "failed" if ERROR in trial.user_attrs else names.get(trial.state, "running")
 
 
 Train = Callable[[Point, Path, Judge | None], Any]  # starts or goes on with a run; ValueError: it failed
@@ -194,8 +204,9 @@ def _attempt(plan: Plan, study: optuna.Study, trial: Trial, train: Train) -> Non
     except (ValueError, RuntimeError) as error:  # a memory that is full is torch's RuntimeError
         line = one_line(str(error))
         print(f"error: trial {trial.number}: {line}", file=sys.stderr, flush=True)
-        trial.set_user_attr("error", line)
-        study.tell(trial, state=TrialState.FAIL, skip_if_finished=True)
+        trial.set_user_attr(ERROR, line)
+        # Not as FAIL: of such Optuna's samplers take no notice, and go where runs diverge again and again.
+        study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)
         return
     if read_status(folder).get("state") == "pruned":
         study.tell(trial, state=TrialState.PRUNED, skip_if_finished=True)

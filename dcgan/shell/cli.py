@@ -119,6 +119,8 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
 
     try:
         try:
+            if entry == "tune" and {"-m", "--multirun"} & {*sys.argv[1:]}:
+                raise ValueError("-m: is of a sweep, python -m dcgan.train -m; a search draws for itself: leave it out")
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
         finally:
             for folder in unmade:  # Hydra makes it before anything is known of it

@@ -64,8 +64,8 @@ def _of_hydra(error: Exception, entry: str) -> str:
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
         sweep = f"are a sweep; add -m (python -m dcgan.{entry} -m ...)"
-        how = "are for a file of conf/search/, whose keys are searched" if entry == "tune" else sweep
-        return f"{word}: several values {how}"
+        how = "; type one, or name the key in a space (conf/search/)" if entry == "tune" else f" {sweep}"
+        return f"{word}: several values{how}"
     if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):
         return _no_override(*match.groups())
     if match := re.match(r"Could not override '(.+?)'", text):
