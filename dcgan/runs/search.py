@@ -26,11 +26,8 @@ from dcgan.shell.status import FILE as STATUS
 from dcgan.shell.status import LOCK, TakenError, read_status
 
 STORED = {"journal": "study.journal", "sqlite": "study.sqlite"}
-ASKED, WORKER, ERROR = (
-    "asked",
-    "worker",
-    "error",
-)  # of a study: what its trials share; of a trial: who has it, and why not
+ASKED = "asked"  # attribute of a study: what its trials share
+WORKER, ERROR = "worker", "error"  # attributes of a trial: the process that has it; why it failed
 
 
 @dataclass(frozen=True)

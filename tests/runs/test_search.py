@@ -93,8 +93,7 @@ def test_where_runs_diverge_it_learns_not_to_go(tmp_path: Path) -> None:
 
     made = plan(tmp_path / "search", trials=40)
     search(made, diverges)
-    assert states(made)[:10].count("failed") >= 2  # drawn at random
-    assert states(made)[10:].count("failed") <= 6  # of 30, a quarter of the space
+    assert 0 < states(made)[10:].count("failed") <= 6  # of 30, in a quarter of the space; as Optuna's FAIL, 28
 
 
 def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
