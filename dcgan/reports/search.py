@@ -10,7 +10,9 @@ from typing import Any
 
 import optuna
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from optuna.trial import FrozenTrial, TrialState
 
 from dcgan.metrics.protocol import protocol
@@ -148,18 +150,22 @@ def write_figure(plan: Plan, study: optuna.Study) -> None:
     for axes, axis in zip(panels[1:], plan.space, strict=False):
         _slice(axes, axis, finished)
     for axes in panels[:number]:
-        if axes is not panels[0] or len(plan.objectives) == 1:
-            axes.set_ylabel(plan.objectives[0])
-        if _is_wide([trial.values[0] for trial in finished]):
+        axes.set_ylabel(plan.objectives[0])
+        low, high = axes.dataLim.intervaly
+        if 0 < 10 * low < high:
             axes.set_yscale("log")
+            _label(axes.yaxis, low, high)
     for axes in panels[number:]:
         axes.remove()
     with replacing(plan.folder / FIGURE) as temporary:
         figure.savefig(temporary, format="png", dpi=120)
 
 
-def _is_wide(values: Sequence[float]) -> bool:
-    return min(values) > 0 and max(values) > 10 * min(values)
+def _label(axis: XAxis | YAxis, low: float, high: float) -> None:
+    """Few numbers on a logarithmic axis, but some: Matplotlib's own overlap within a decade or two."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 100 * low else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _history(axes: Axes, trials: Sequence[FrozenTrial]) -> None:
@@ -184,7 +190,6 @@ def _front(axes: Axes, finished: Sequence[FrozenTrial], best: Sequence[FrozenTri
     axes.scatter([one.values[1] for one in finished], [one.values[0] for one in finished], s=16, color="tab:gray")
     axes.plot([one.values[1] for one in best], [one.values[0] for one in best], "o-", color="tab:orange")
     axes.set_xlabel(objectives[1])
-    axes.set_ylabel(objectives[0])
 
 
 def _slice(axes: Axes, axis: Axis, finished: Sequence[FrozenTrial]) -> None:
@@ -197,4 +202,6 @@ def _slice(axes: Axes, axis: Axis, finished: Sequence[FrozenTrial]) -> None:
     axes.scatter(places, values, s=16)
     if isinstance(axis.values, Interval) and axis.values.log:
         axes.set_xscale("log")
+        axes.set_xlim(0.9 * axis.values.low, 1.1 * axis.values.high)
+        _label(axes.xaxis, axis.values.low, axis.values.high)
     axes.set_xlabel(axis.key)
