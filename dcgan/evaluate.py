@@ -23,6 +23,7 @@ UNFINISHED = {
     "running": "is still training",
     "interrupted": "was stopped before its end",
     "failed": "failed before its end",
+    "pruned": "was pruned by its search before its end",
     "died": "died before its end: its process is gone",
 }
 

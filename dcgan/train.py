@@ -20,17 +20,25 @@ from dcgan.shell.status import shown_results
 from dcgan.shell.words import pasted
 
 if TYPE_CHECKING:
+    from dcgan.runs.evaluation import Judge
     from dcgan.runs.run import Run
 
 
 def train(
-    config: TrainConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False, auto: bool = False
+    config: TrainConfig,
+    folder: Path,
+    *,
+    overrides: Sequence[str] = (),
+    in_sweep: bool = False,
+    auto: bool = False,
+    judge: "Judge | None" = None,
 ) -> dict[str, float]:
     """Train as ``config`` says, into ``folder``: a new one, or the one that ``config.resume`` names.
 
     Args:
         auto: the folder may be that of an attempt which never came to a checkpoint, or of a run that has taken all its
             steps.
+        judge: asked after each evaluation but the last whether to go on; a run that is not stays ``pruned``.
 
     Returns:
         The run's numbers: steps, seconds, images/s, and the last and best FID where it was evaluated.
@@ -50,6 +58,8 @@ def train(
         return runs.record_finished(folder, {"steps": error.step})  # killed between its last checkpoint and its status
     if in_sweep and run.trainer.world_size > 1:
         raise ValueError(f"trainer.devices={run.trainer.num_devices}: a job of a sweep trains on one device; take 1")
+    if run.evaluation is not None:
+        run.evaluation.judge = judge
     with runs.held(run, auto=auto):
         return _train(run, overrides, auto=auto)
 
@@ -83,9 +93,11 @@ def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, flo
         raise ValueError(f"{run.folder}: no step was taken; raise trainer.max_steps, max_epochs or max_time")
     results = _results(run, seconds=time.perf_counter() - started)
     told = None if run.trainer.global_step == run.trainer.max_steps else run.stop.received  # in the last step: too late
-    runs.record_status(run, state="interrupted" if told else "finished", results=results)
+    pruned = run.evaluation is not None and run.evaluation.pruned
+    state = "pruned" if pruned else "interrupted" if told else "finished"
+    runs.record_status(run, state=state, results=results)
     if run.trainer.is_global_zero:
-        print(summary(run, results, stopped=told is not None), flush=True)
+        print(summary(run, results, stopped=state != "finished"), flush=True)
     if told:
         leave(run.trainer, told)
     return results
@@ -125,9 +137,17 @@ def _next_steps(run: "Run", *, stopped: bool) -> str:
 
 
 def start_or_go_on(
-    config: DictConfig, folder: Path, *, overrides: Sequence[str] = (), in_sweep: bool = False
+    config: DictConfig,
+    folder: Path,
+    *,
+    overrides: Sequence[str] = (),
+    in_sweep: bool = False,
+    judge: "Judge | None" = None,
 ) -> dict[str, float]:
     """Train what ``config`` composes to in ``folder``, whatever there is of that run already: ``resume=auto``.
+
+    Args:
+        judge: as ``train`` takes it.
 
     Returns:
         The run's numbers, also of one that was finished already.
@@ -140,13 +160,13 @@ def start_or_go_on(
         raise ValueError("resume=auto: goes on from checkpoints; leave trainer.enable_checkpointing as it is")
     if not can_go_on(folder):
         typed.resume = None
-        return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True)
+        return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True, judge=judge)
     typed = check(resumed(config, overrides, folder=folder), TrainConfig)
     typed.resume = str(folder)
     if (results := results_if_finished(folder, typed)) is not None:
         print(f"{folder}: finished already ({shown_results({'results': results})})")
         return results
-    return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True)
+    return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True, judge=judge)
 
 
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:

@@ -42,6 +42,16 @@ def _are_gpus(value: Any) -> bool:
     return bool(numbers) and all(type(n) is int and n >= least for n in numbers) and len({*numbers}) == len(numbers)
 
 
+def as_list(value: Any) -> list[Any]:
+    """One value is a list of one."""
+    return value if isinstance(value, list) else [value]
+
+
+def _are_objectives(value: Any) -> bool:
+    names = as_list(value)
+    return bool(names) and all(name in ("fid", "cpu_seconds") for name in names) and len({*names}) == len(names)
+
+
 def expanded(path: str) -> str:
     """``path`` with its ``~`` replaced by the home folder, where there is one."""
     try:
@@ -89,4 +99,5 @@ GPUS = Rule(
     lambda value: value == "auto" or _are_gpus(value),
 )
 KEPT = Rule("must be true (all), false (none), or how many", lambda value: type(value) in (bool, int) and value >= 0)
+OBJECTIVES = Rule("must be fid, cpu_seconds, or both, as in [fid,cpu_seconds]", _are_objectives, as_list)
 PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", expanded)

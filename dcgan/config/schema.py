@@ -14,6 +14,7 @@ from dcgan.config.rules import (
     LIMIT,
     NAME,
     NOT_NEGATIVE,
+    OBJECTIVES,
     PATH,
     SEED,
     Rule,
@@ -184,15 +185,34 @@ class DoctorConfig:
     data: DataRoot
 
 
+@dataclass(kw_only=True)
+class SearchConfig:
+    """What conf/tune.yaml has beside conf/train.yaml."""
+
+    name: Annotated[str | None, NAME]
+    search: dict[str, Any]
+    trials: Annotated[int, at_least(1)]
+    sampler: Annotated[str, one_of("tpe", "random")]
+    objective: Annotated[Any, OBJECTIVES]
+    pruning: bool
+    storage: Annotated[str, one_of("journal", "sqlite")]
+
+
+@dataclass(kw_only=True)
+class TuneConfig(SearchConfig, TrainConfig):  # type: ignore[misc]  # a search need not be given a name
+    """conf/tune.yaml."""
+
+
 CONF = next(
     folder for folder in (Path(__file__).parents[1] / "_conf", Path(__file__).parents[2] / "conf") if folder.is_dir()
 )
-Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig)
+Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig, SearchConfig)
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "generate": GenerateConfig,
     "doctor": DoctorConfig,
+    "tune": TuneConfig,
 }
 
 

@@ -1,6 +1,7 @@
 """How good a run's samples are while it trains."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from dcgan.runs.dashboard import log_scalars
 from dcgan.runs.loggers import EVALUATION
 from dcgan.runs.stop import interrupted
 from dcgan.training.gan import GAN
+
+Judge = Callable[[int, float], bool]  # of a step and its FID: whether the run is worth its further steps
 
 
 class Evaluation(Callback):
@@ -45,6 +48,8 @@ class Evaluation(Callback):
         self.latest: float | None = None
         self.best: float | None = None
         self.best_step = -1
+        self.judge: Judge | None = None  # a search's, which prunes
+        self.pruned = False
         self._evaluated, self._improved = -1, False
         self._before, self._started = 0.0, time.process_time()
 
@@ -75,6 +80,13 @@ class Evaluation(Callback):
         """Evaluate where an interval ends, and at the last step."""
         if trainer.global_step % self.every == 0 or trainer.global_step == trainer.max_steps:
             self._evaluate(trainer, pl_module)
+            self._prune(trainer)
+
+    def _prune(self, trainer: Trainer) -> None:
+        """Stop a run after this step, saved as any other, if it is not worth its further ones."""
+        if self.judge is not None and self.latest is not None and trainer.global_step != trainer.max_steps:
+            self.pruned = not self.judge(trainer.global_step, self.latest)
+            trainer.should_stop = trainer.should_stop or self.pruned
 
     def on_train_end(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Evaluate what training ended with otherwise, by epochs or by time, unless somebody waits for it to stop."""

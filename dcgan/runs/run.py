@@ -34,7 +34,7 @@ from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
 from dcgan.shell.resume import NothingLeftError, can_go_on
 from dcgan.shell.status import FILE as STATUS
-from dcgan.shell.status import owned, shown_results, write_status
+from dcgan.shell.status import TakenError, owned, shown_results, write_status
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import append_json, replacing
 from dcgan.training.build import build_data, build_gan
@@ -180,9 +180,9 @@ def _refuse_occupied(run: Run, *, auto: bool) -> None:
     there = {path.name for path in folder.iterdir() if path.name[0] != "."} - {STATUS} if folder.exists() else set()
     if run.start is not None:
         if newest_whole(folder / "checkpoints") != run.start or step_of(run.start) != run.first_step:
-            raise ValueError(f"{folder}: another process went on with it meanwhile; type the same line again")
+            raise TakenError(f"{folder}: another process went on with it meanwhile; type the same line again")
     elif auto and can_go_on(folder):
-        raise ValueError(f"{folder}: another process began with it meanwhile; type the same line again")
+        raise TakenError(f"{folder}: another process began with it meanwhile; type the same line again")
     elif there and not (auto and "config.yaml" in there):
         raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}")
 

@@ -86,7 +86,8 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
         folder = None if told == "." else (sweep or Path()) / told
         launch = Launch(overrides=as_typed(_words(hydra_config.overrides.task)), sweep=sweep, told=folder)
         if folder is not None and sweep is None and entry != "train":
-            raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is out="))
+            here = "name=" if entry == "tune" else "out="
+            raised.append(ValueError(f"hydra.run.dir={told}: is of dcgan.train; here it is {here}"))
             return None
         if sweep is None and any(STOP in word for word in _words(hydra_config.overrides.hydra)):
             raised.append(ValueError("stop_on_failure: is of a sweep; add -m, or leave it out"))
@@ -102,6 +103,8 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
     Plugins.instance().register(DCGANSweeper)
     try:
         try:
+            if entry == "tune" and {"-m", "--multirun"} & {*sys.argv[1:]}:
+                raise ValueError("-m: is of a sweep, python -m dcgan.train -m; a search draws for itself: leave it out")
             hydra.main(version_base="1.3", config_path=str(CONF), config_name=entry)(job)()
         finally:
             for folder in unmade:  # Hydra makes it before anything is known of it

@@ -21,6 +21,7 @@ INSTEAD = {  # of a path in place of an option's name
     "data": "; data.root=<folder> says where data sets are kept",
     "metrics": "; metrics=inception metrics.weights=<file> names weights",
     "experiment": "; hydra.searchpath=[file://<folder>] finds your own in <folder>/experiment",
+    "search": "; hydra.searchpath=[file://<folder>] finds your own in <folder>/search",
 }
 
 
@@ -63,7 +64,9 @@ def _of_hydra(error: Exception, entry: str) -> str:
         return _no_option(missing, error.options or [])
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
-        return f"{word}: several values are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+        sweep = f"are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+        how = "; type one, or name the key in a space (conf/search/)" if entry == "tune" else f" {sweep}"
+        return f"{word}: several values{how}"
     if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):
         return _no_override(*match.groups())
     if match := re.match(r"Could not override '(.+?)'", text):

@@ -20,7 +20,10 @@ LOCK = ".lock"  # beside it; the kernel lets go of it when its holder dies, howe
 
 
 def write_status(folder: Path, **status: Any) -> None:
-    """Write ``status.json``: ``state`` (running, finished, interrupted or failed) and what is known beside it."""
+    """Write ``status.json``: ``state``, and what is known beside it.
+
+    States: running, finished, interrupted, failed, and pruned, by a search that did not think it worth its steps.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     path, text = folder / FILE, to_json(status, indent=2) + "\n"
     try:
@@ -60,6 +63,10 @@ def shown_results(status: Mapping[str, Any]) -> str:
     return "  ".join(f"{key} {'nan' if value is None else format(value, '.6g')}" for key, value in numbers)
 
 
+class TakenError(ValueError):
+    """Another process holds a run folder."""
+
+
 @contextmanager
 def owned(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Hold a run folder, which is made if need be, against every other process; meanwhile give signs of life.
@@ -68,14 +75,14 @@ def owned(folder: Path, *, wait: bool = False) -> Iterator[None]:
         wait: for the silence after which a process on another machine counts as dead, instead of refusing at once.
 
     Raises:
-        ValueError: another one holds it; the message says which.
+        TakenError: another one holds it; the message says which.
     """
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / LOCK, blocking=False, thread_local=False)
     try:
         lock.acquire()
     except Timeout as error:
-        raise ValueError(_taken(folder)) from error
+        raise TakenError(_taken(folder)) from error
     ended = threading.Event()
     try:
         _refuse_the_living(folder, wait=wait)
@@ -100,7 +107,7 @@ def _refuse_the_living(folder: Path, *, wait: bool) -> None:
         while last_sign() == before and read_status(folder).get("state") == "running":
             time.sleep(1)
     if read_status(folder).get("state") == "running":
-        raise ValueError(_taken(folder))
+        raise TakenError(_taken(folder))
 
 
 def _give_signs(path: Path, ended: threading.Event) -> None:
