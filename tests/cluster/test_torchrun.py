@@ -143,7 +143,7 @@ def test_torchrun_starts_it_again_and_nothing_is_lost(begun: list[subprocess.Pop
     words = ["name=N", "resume=auto", "trainer.max_steps=60", "checkpoints.every=5", "trainer.accelerator=cpu"]
     words += ["trainer.devices=2"]
     place = ["--standalone", "--nproc-per-node=2", "--max-restarts=1"]
-    # Else the second attempt reads the first one's addresses from a store that torchrun keeps, if rank 1 is there first.
+    # Else the second attempt may read the addresses of the first, from a store that torchrun keeps.
     process = started(torchrun(*place, words=words), {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"})
     begun.append(process)
     underway(Path("outputs/N"))
