@@ -45,6 +45,7 @@ class OfGenerator:
 
 @dataclass
 class OfDiscriminator:
+    width: Annotated[int | None, at_least(1)] = None
     norm: Annotated[str, one_of(*NORMS, "spectral")] = "batch"
     conditioning: Annotated[str | None, one_of("projection", "concat", "auxiliary")] = None
     dropout: Annotated[float, BELOW_ONE] = 0.0

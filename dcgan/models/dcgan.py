@@ -65,11 +65,12 @@ class DCGANDiscriminator(Discriminator):
         super().__init__()
         own, depth, fast = model.discriminator, stages(model.depth, shape.resolution), shape.fast
         conditioning = (own.conditioning or "projection") if shape.num_classes else None
-        widths = [model.width * 2**i for i in range(depth)]
+        width = own.width or model.width
+        widths = [width * 2**i for i in range(depth)]
         bias = own.norm in ("none", "spectral")
         concat = conditioning == "concat"
         self.labelled = LabelledImages(shape.num_classes, resolution=shape.resolution) if concat else None
-        self.body = nn.Sequential(from_images(shape.channels + int(concat), model.width, fast=fast))
+        self.body = nn.Sequential(from_images(shape.channels + int(concat), width, fast=fast))
         self.body.extend(_activation(own.dropout))
         for narrow, wide in pairwise(widths):
             self.body.append(down(narrow, wide, bias=bias, fast=fast))

@@ -54,8 +54,8 @@ class MLPDiscriminator(Discriminator):
         self.labelled = LabelledImages(shape.num_classes, resolution=shape.resolution) if concat else None
         self.body = nn.Sequential(nn.Flatten())
         inputs = (shape.channels + int(concat)) * shape.resolution**2
-        depth = model.depth or DEPTH
-        for outputs in (max(1, 2 * model.width // 2**i) for i in range(max(1, depth - 1))):
+        depth, width = model.depth or DEPTH, own.width or model.width
+        for outputs in (max(1, 2 * width // 2**i) for i in range(max(1, depth - 1))):
             self.body.append(nn.Linear(inputs, outputs, bias=own.norm in ("none", "spectral")))
             self.body.extend([*norm(own.norm, outputs, dense=True), nn.LeakyReLU(0.2)])
             if own.dropout:

@@ -107,8 +107,8 @@ class ResNetDiscriminator(Discriminator):
 
     def __init__(self, model: ResNet, shape: Shape) -> None:
         super().__init__()
-        own, width, depth = model.discriminator, model.width, stages(model.depth, shape.resolution)
-        self.norm_kind = own.norm
+        own, depth = model.discriminator, stages(model.depth, shape.resolution)
+        width, self.norm_kind = own.width or model.width, own.norm
         conditioning = (own.conditioning or "projection") if shape.num_classes else None
         concat = conditioning == "concat"
         self.labelled = LabelledImages(shape.num_classes, resolution=shape.resolution) if concat else None

@@ -36,6 +36,7 @@ VARIANTS = [
     ["model.discriminator.pack=2"],
     ["model.discriminator.minibatch_stddev=true"],
     ["model.discriminator.dropout=0.3"],
+    ["model.discriminator.width=6"],
 ]
 SAMPLING = [["model.upsample=transposed"], ["model.upsample=nearest"], ["model.upsample=pixel_shuffle"]]
 OF_ONE = [
@@ -50,6 +51,19 @@ def build(name: str, *words: str, channels: int = 1, resolution: int = 28) -> tu
     shape = [f"data.channels={channels}", f"data.resolution={resolution}"]
     width = "model.width=8" if "model.norm=group" in words else "model.width=4"
     return build_networks(config(f"model={name}", width, "model.latent_dim=10", *shape, *words))
+
+
+@pytest.mark.parametrize("name", options("model"))
+def test_a_discriminator_may_have_a_width_of_its_own(name: str) -> None:
+    """And has the generator's where it is not given one, also in what an earlier version wrote."""
+
+    def sizes(*words: str) -> tuple[int, ...]:
+        return tuple(sum(one.numel() for one in network.parameters()) for network in build(name, *words))
+
+    (small, judge), (wide, wide_judge) = sizes(), sizes("model.width=8")
+    assert sizes("model.discriminator.width=8") == (small, wide_judge)
+    assert sizes("model.width=8", "model.discriminator.width=4") == (wide, judge)
+    assert sizes("model.discriminator.width=null") == (small, judge) != (wide, wide_judge)
 
 
 def latents(generator: Generator, n: int = 8) -> tuple[Tensor, Tensor | None]:
