@@ -562,7 +562,14 @@ def wait_for(pattern: str, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.mark.fault("SIGINT, SIGTERM, SIGHUP")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.trials),
+        pytest.param(signal.SIGHUP, 129, marks=pytest.mark.trials),
+    ],
+)
 def test_a_signal_saves_and_says_how_to_go_on(
     number: signal.Signals, code: int, command: Command, workdir: Path
 ) -> None:
@@ -605,6 +612,8 @@ def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path
     assert state(run)["global_step"] >= 1
 
 
+@pytest.mark.fault("SIGTERM to one of two processes")
+@pytest.mark.trials
 def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
     words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
     process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=16")

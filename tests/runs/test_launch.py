@@ -47,6 +47,7 @@ def nodes(workdir: Path) -> Iterator[list[subprocess.Popen[str]]]:
 
 
 @pytest.mark.fault("a node of two is killed")
+@pytest.mark.trials
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
 def test_two_nodes_make_one_run_and_die_together(nodes: list[subprocess.Popen[str]]) -> None:
     second, first = nodes
