@@ -9,6 +9,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from dcgan import doctor, evaluate, generate, train
+from dcgan import report as report_
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.sources import prepare
@@ -17,6 +18,7 @@ from dcgan.shell.cli import cli, for_hydra
 from dcgan.shell.sweep import SweepSummary
 
 ENTRIES = {"train": train.main, "evaluate": evaluate.main, "generate": generate.main, "doctor": doctor.main}
+ENTRIES |= {"report": report_.main}
 # The smallest run that still does everything.
 TINY = ["model.width=4", "data.batch_size=16", "samples.n=4", "trainer.gpus=0", "trainer.enable_progress_bar=false"]
 TINY += ["optimizer.schedule=constant"]  # may be resumed for longer

@@ -184,15 +184,25 @@ class DoctorConfig:
     data: DataRoot
 
 
+@dataclass
+class ReportConfig:
+    """conf/report.yaml."""
+
+    run: Annotated[str, PATH]
+    metric: str | None
+    out: Annotated[str | None, PATH]
+
+
 CONF = next(
     folder for folder in (Path(__file__).parents[1] / "_conf", Path(__file__).parents[2] / "conf") if folder.is_dir()
 )
-Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig)
+Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig, ReportConfig)
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "generate": GenerateConfig,
     "doctor": DoctorConfig,
+    "report": ReportConfig,
 }
 
 

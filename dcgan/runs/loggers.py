@@ -1,6 +1,5 @@
 """Where a run's scalars and pictures go."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from dcgan.config.rules import shown
+from dcgan.runs.compared import hyperparameters
 
 
 def build_loggers(name: str, folder: Path, *, from_step: int | None) -> list[Logger]:
@@ -28,24 +27,7 @@ def build_loggers(name: str, folder: Path, *, from_step: int | None) -> list[Log
     return []
 
 
-# All other keys are what runs are compared by, those of a new option too. These say where things are, what is shown and
-# kept, on which machine, or are arguments of Lightning's that have but one value here.
-NOT_COMPARED = re.compile(
-    r"name|resume|data\.root|metrics\.weights|(samples|checkpoints|logger)\..*"
-    r"|trainer\.(gpus|accelerator|log_every_n_steps|enable_.*|profiler|plugins|default_root_dir|model_registry"
-    r"|inference_mode|logger|callbacks|gradient_clip_.*|accumulate_grad_batches|overfit_batches"
-    r"|use_distributed_sampler|limit_(val|test|predict)_batches|.*val_.*|barebones)"
-)
 EVALUATION = "Evaluation"  # the group of its tags; TensorBoard puts the capital before all others, and shows five
-
-
-def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """What may differ between runs, flat; what TensorBoard has no type for as it is typed."""
-    return {key: _comparable(value) for key, value in flatten(config).items() if not NOT_COMPARED.fullmatch(key)}
-
-
-def _comparable(value: Any) -> str | int | float:
-    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else shown(value)
 
 
 @rank_zero_only
@@ -76,11 +58,3 @@ class RunText(Callback):
 
 def _writers(trainer: Trainer) -> list[SummaryWriter]:
     return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat
