@@ -1,7 +1,7 @@
 """Which of several groups of runs is better, by how much, and whether that can be trusted: in numbers and in words."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -19,7 +19,7 @@ class Group:
     """Runs that differ in nothing but the seed."""
 
     name: str
-    values: Mapping[int, float | None]  # the FID of each seed, lower is better; None: the run failed
+    values: Mapping[Hashable, float | None]  # the FID of each seed, lower is better; None: the run failed
     collapsed: int = 0  # of those that have a value
     judged: float | None = None  # the mean FID by a judge of another make
 
@@ -84,26 +84,27 @@ def ranked(groups: Sequence[Group]) -> list[Group]:
     return sorted(groups, key=place)
 
 
-def compare(groups: Sequence[Group]) -> list[Comparison]:
-    """Every pair. All of them count in Holm's procedure: the best was not known before."""
-    pairs = [(one, other, *_shared(one, other)) for one, other in combinations(groups, 2)]
-    tested = [pair for pair in pairs if len(pair[2]) >= 2]
+def compare(*families: Sequence[Group]) -> list[list[Comparison]]:
+    """Every pair within each family. All of them count in Holm's procedure: what is best was not known before."""
+    pairs = [[(one, other, *_shared(one, other)) for one, other in combinations(groups, 2)] for groups in families]
+    tested = [pair for found in pairs for pair in found if len(pair[2]) >= 2]
     alone = [float(p_value(first - second)) for _, _, first, second in tested]
-    adjusted = iter(holm(np.array(alone)).tolist()) if tested else iter(())
-    by_itself = iter(alone)
-    return [
-        _compared(*pair, alone=next(by_itself), adjusted=next(adjusted), comparisons=len(tested))
-        if len(pair[2]) >= 2
-        else _untested(*pair)
-        for pair in pairs
-    ]
+    found = iter(zip(alone, holm(np.array(alone)).tolist() if alone else [], strict=True))
+
+    def compared(pair: tuple[Group, Group, Array, Array]) -> Comparison:
+        if len(pair[2]) < 2:
+            return _untested(*pair)
+        by_itself, adjusted = next(found)
+        return _compared(*pair, alone=by_itself, adjusted=adjusted, comparisons=len(tested))
+
+    return [[compared(pair) for pair in family] for family in pairs]
 
 
 def _shared(one: Group, other: Group) -> tuple[Array, Array]:
     """The logs of both on the seeds that both have finished."""
     found = []
-    for seed in sorted(one.values.keys() & other.values.keys()):
-        mine, theirs = one.values[seed], other.values[seed]
+    for seed, mine in one.values.items():
+        theirs = other.values.get(seed)
         if mine is not None and theirs is not None:
             found.append((max(mine, FLOOR), max(theirs, FLOOR)))
     logs = np.log(np.array(found, dtype=np.float64).reshape(-1, 2))
@@ -148,12 +149,19 @@ def _with_failures(group: Group) -> Array:
 # --- in words
 
 
-def decide(groups: Sequence[Group], comparisons: Sequence[Comparison], *, judge: str = "") -> list[str]:
+def decide(
+    groups: Sequence[Group],
+    comparisons: Sequence[Comparison],
+    *,
+    effects: Sequence[Sequence[Comparison]] = (),
+    judge: str = "",
+) -> list[str]:
     """Sentences, the answer first.
 
     Args:
         groups: as ``ranked`` orders them.
         comparisons: of them, by ``compare``.
+        effects: for each key that varied beside others those of its values, over all else.
         judge: the extractor of another make that ``Group.judged`` is by.
     """
     if not any(len(group.logs) for group in groups):
@@ -162,7 +170,8 @@ def decide(groups: Sequence[Group], comparisons: Sequence[Comparison], *, judge:
         return [_alone(groups[0]), *_failures(groups)]
     first = groups[0]
     of_first = [one for one in comparisons if first in (one.lower, one.higher)]
-    return [*_verdict(first, of_first), *_failures(groups), *_by_judge(groups, judge)]
+    overall = [sentence for family in effects for sentence in _effect(family)]
+    return [*_verdict(first, of_first), *overall, *_failures(groups), *_by_judge(groups, judge)]
 
 
 def _alone(group: Group) -> str:
@@ -186,12 +195,12 @@ def _verdict(first: Group, comparisons: Sequence[Comparison]) -> list[str]:
     if better:
         sentences.append(_better(first, better, all_others=len(better) == len(comparisons)))
     sentences += [
-        f"{one.lower.name} is lower than {first.name} on the {one.shared} seeds that both finished ({_apart(one)}), "
-        "though not in the mean of all."
+        f"{one.lower.name} is lower than {first.name} on the {one.shared} seeds that both finished "
+        f"({_apart(one, one.lower)}), though not in the mean of all."
         for one in losers[:NAMED]
     ]
     if unsettled:
-        sentences.append(_unsettled(first, unsettled))
+        sentences += _unsettled(first, unsettled)
     if leads:
         sentences.append(_lead(first, leads))
     if failed:
@@ -204,13 +213,15 @@ def _better(first: Group, comparisons: Sequence[Comparison], *, all_others: bool
     if len(comparisons) == 1:
         (one,) = comparisons
         wins = f"a run of it ends lower than one of the other in {100 * (one.probability or 0):.0f} % of all pairs"
-        return f"{first.name} is better than {one.higher.name} with {one.shared} seeds ({_apart(one)}; {wins})."
+        return f"{first.name} is better than {one.higher.name} with {one.shared} seeds ({_apart(one, first)}; {wins})."
     nearest = max(comparisons, key=lambda one: one.difference)
     who = f"all {len(comparisons)} others" if all_others else _names([one.higher.name for one in comparisons])
-    return f"{first.name} is better than {who}; the nearest of them is {nearest.higher.name} ({_apart(nearest)})."
+    return (
+        f"{first.name} is better than {who}; the nearest of them is {nearest.higher.name} ({_apart(nearest, first)})."
+    )
 
 
-def _unsettled(first: Group, comparisons: Sequence[Comparison]) -> str:
+def _unsettled(first: Group, comparisons: Sequence[Comparison]) -> list[str]:
     nearest, *others = sorted(comparisons, key=lambda one: abs(one.difference))
     other = _other(nearest, first).name
     needed = f"more than {MOST_SEEDS} seeds would be needed to settle it"
@@ -221,11 +232,29 @@ def _unsettled(first: Group, comparisons: Sequence[Comparison]) -> str:
         needed = f"about {least} would settle it"
         if nearest.alone is not None and nearest.alone < SIGNIFICANCE:
             needed = f"by themselves they would be, but in a report of so many groups that much is chance; {needed}"
-    text = f"{first.name} and {other} cannot be told apart with {nearest.shared} seeds ({_apart(nearest)}); {needed}."
-    if others:
-        names = _names([_other(one, first).name for one in others])
-        text += f" Nor can {first.name} and {names}."
-    return text
+    apart = _apart(nearest, first).replace("its FID", "the FID of the first")
+    text = f"{first.name} and {other} cannot be told apart with {nearest.shared} seeds ({apart}); {needed}."
+    if not others:
+        return [text]
+    names = _names([_other(one, first).name for one in others])
+    return [text, f"Nor can {first.name} be told from {names}."]
+
+
+def _effect(comparisons: Sequence[Comparison]) -> list[str]:
+    """What the best value of a key does whatever else was chosen, if that is more than chance."""
+    told = [one for one in comparisons if one.told_apart]
+    best = [one for one in told if not any(one.lower is other.higher for other in told)]
+    if not best:
+        return []
+    first = max((one.lower for one in best), key=lambda group: sum(one.lower is group for one in best))
+    found = [one for one in best if one.lower is first]
+    nearest = max(found, key=lambda one: one.difference)
+    whom = _names([one.higher.name for one in found])
+    which = f"against {nearest.higher.name}, the nearest, " if len(found) > 1 else ""
+    return [
+        f"Whatever else was chosen, {first.name} is better than {whom} ({which}its FID is {ratio(nearest.difference)}, "
+        f"95 % interval {interval(nearest)}, {nearest.shared} pairs)."
+    ]
 
 
 def _lead(first: Group, comparisons: Sequence[Comparison]) -> str:
@@ -267,8 +296,10 @@ def _by_judge(groups: Sequence[Group], judge: str) -> list[str]:
     ]
 
 
-def _apart(one: Comparison) -> str:
-    return f"the FID of {one.lower.name} is {ratio(one.difference)}, 95 % interval {interval(one)}"
+def _apart(one: Comparison, first: Group) -> str:
+    """Of which the group ``first`` was named first."""
+    whose = "its FID" if one.lower is first else f"the FID of {one.lower.name}"
+    return f"{whose} is {ratio(one.difference)}, 95 % interval {interval(one)}"
 
 
 def ratio(log: float) -> str:

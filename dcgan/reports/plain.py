@@ -88,11 +88,12 @@ def footnotes(board: Board) -> list[str]:
         f"FID: {board.objective.metric}, {board.objective.words}; lower is better. Mean over seeds: the geometric one, "
         "with Student's 95 % interval of its logarithm. Best: the lowest while training, the mean over seeds."
     ]
-    if num_tests := sum(one.p_value is not None for one in board.comparisons):
+    tests = [one for family in (board.comparisons, *board.effects) for one in family if one.p_value is not None]
+    if tests:
         notes.append(
             "Groups are compared by the logarithms of their FIDs, paired by seeds (Student's t). Each interval is of "
-            f"that pair by itself; p is adjusted for the number of pairs, {num_tests} (Holm), so that where all groups "
-            "are equal a report calls one better in 5 % of cases at most. Ends lower: the share of all pairs of runs "
+            f"that pair by itself; p is adjusted for the number of pairs, {len(tests)} (Holm), so that where all are "
+            "equal a report calls one better in 5 % of cases at most. Ends lower: the share of all pairs of runs "
             "in which the first ends lower; one that failed loses."
         )
     if board.judge and not board.is_judged():

@@ -1,6 +1,6 @@
 """What many runs say together: leaderboards of groups, each of one protocol, and the answer in words."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -10,8 +10,9 @@ from dcgan.metrics.protocol import SAME
 from dcgan.reports import decide
 from dcgan.reports.decide import Comparison, compare, ranked
 from dcgan.reports.reading import Record, Run, Unread, has_collapsed, is_judge, measured, newest, read_runs
-from dcgan.reports.varied import label, varied_keys
+from dcgan.reports.varied import ABSENT, label, short_names, shown_value, varied_keys
 
+MOST_VALUES = 12  # of a key that are compared with each other
 LAST = "last"  # of the evaluations while training
 
 
@@ -67,8 +68,9 @@ class Row:
         return self.group.name
 
     def mean(self, name: str) -> float | None:
-        """Of a number of its runs, over those that have it."""
-        found = [value for one in self.outcomes if (value := getattr(one, name)) is not None]
+        """Of a number of its runs, over those that did not fail and have it."""
+        there = [one for one in self.outcomes if one.value is not None] or self.outcomes
+        found = [value for one in there if (value := getattr(one, name)) is not None]
         return sum(found) / len(found) if found else None
 
     @cached_property
@@ -85,12 +87,14 @@ class Board:
     keys: list[str]  # what varied
     rows: list[Row]  # ranked
     comparisons: list[Comparison]
+    effects: list[list[Comparison]]  # of the values of each key, over all else
     judge: str
 
     @property
     def sentences(self) -> list[str]:
         """The answer in words, then what adds to it."""
-        return decide.decide([row.group for row in self.rows], self.comparisons, judge=self.judge)
+        groups = [row.group for row in self.rows]
+        return decide.decide(groups, self.comparisons, effects=self.effects, judge=self.judge)
 
     def versus_first(self) -> list[Comparison]:
         """The first against each of the others, in their order."""
@@ -225,7 +229,22 @@ def _board(runs: Sequence[Run], wanted: Objective | None) -> Board:
         rows.append(Row(0, settings, _group(label(config, keys), outcomes), outcomes))
     order = {id(group): place for place, group in enumerate(ranked([row.group for row in rows]), start=1)}
     rows = sorted((replace(row, place=order[id(row.group)]) for row in rows), key=lambda row: row.place)
-    return Board(objective, keys, rows, compare([row.group for row in rows]), runs[0].judge)
+    comparisons, *effects = compare([row.group for row in rows], *_by_values(rows, keys))
+    return Board(objective, keys, rows, comparisons, effects, runs[0].judge)
+
+
+def _by_values(rows: Sequence[Row], keys: Sequence[str]) -> list[list[decide.Group]]:
+    """For each of several keys the groups of its values: their runs paired by seed and by all else that varied."""
+    families = []
+    for key in keys if len(keys) > 1 else ():
+        found: dict[str, dict[Hashable, float | None]] = {}
+        for row in rows:
+            others = tuple(sorted((other, str(value)) for other, value in row.settings.items() if other != key))
+            name = f"{short_names(keys)[key]}={shown_value(row.settings.get(key, ABSENT))}"
+            values = found.setdefault(name, {})
+            values |= {(others, one.run.seed): one.value for one in row.outcomes}
+        families.append([decide.Group(name, values) for name, values in found.items()])
+    return [family for family in families if len(family) <= MOST_VALUES]
 
 
 def _group(name: str, outcomes: Sequence[Outcome]) -> decide.Group:

@@ -13,20 +13,22 @@ def group(name: str, *values: float | None, **more: float) -> Group:
 
 def said(*groups: Group, judge: str = "") -> list[str]:
     order = ranked(groups)
-    return decide(order, compare(order), judge=judge)
+    return decide(order, compare(order)[0], judge=judge)
 
 
 def test_a_clear_difference_is_called_better_with_its_size() -> None:
     found = said(group("b", 2.0, 2.1, 1.9, 2.0), group("a", 1.0, 1.05, 0.94, 1.01))
     assert found == [
-        "a is better than b with 4 seeds (the FID of a is 50 % lower, 95 % interval 49 % to 51 % lower; "
+        "a is better than b with 4 seeds (its FID is 50 % lower, 95 % interval 49 % to 51 % lower; "
         "a run of it ends lower than one of the other in 100 % of all pairs)."
     ]
 
 
 def test_what_cannot_be_told_apart_is_said_with_the_seeds_that_would_settle_it() -> None:
     (text,) = said(group("hinge", 1.0, 1.3, 0.9), group("least_squares", 1.2, 1.25, 1.15))
-    assert text.startswith("hinge and least_squares cannot be told apart with 3 seeds (the FID of hinge is 12 % lower")
+    assert text.startswith(
+        "hinge and least_squares cannot be told apart with 3 seeds (the FID of the first is 12 % lower"
+    )
     assert text.endswith("; about 13 would settle it.")
     (text,) = said(group("a", 1.0, 1.3, 0.9), group("b", 1.3, 0.9, 1.0001))
     assert text.endswith("; more than 100 seeds would be needed to settle it.")

@@ -42,7 +42,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 def test_seeds_are_folded_and_the_answer_stands_first(sweep: Path, command: Callable[..., Any]) -> None:
     result = command("report", f"run={sweep}")
     assert result.code == 0, result.err
-    assert result.out.startswith("hinge is better than least_squares with 3 seeds (the FID of hinge is 33 % lower")
+    assert result.out.startswith("hinge is better than least_squares with 3 seeds (its FID is 33 % lower")
     text = (sweep / "report.md").read_text()
     assert "**hinge is better than least_squares" in text
     assert "| 1 | hinge | 1.02 | 0.97 to 1.07 | 3 | 0 | 1.02 | 200 | 0.900 |" in text
