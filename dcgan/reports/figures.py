@@ -21,7 +21,7 @@ RESOLUTION = 144
 COLOURED = 6  # groups that have a colour of their own
 COLOURS = sns.color_palette("colorblind", COLOURED)
 GREY = "#b8b8b8"
-LONGEST = 44  # letters of a name in a legend
+LONGEST = 58  # letters of a name in a legend
 MOST_TICKS = 12
 LABEL = {"fc": "white", "ec": "none", "pad": 0.6}
 
@@ -98,10 +98,10 @@ def interaction(frame: pd.DataFrame, keys: tuple[str, str], titles: tuple[str, s
     sns.heatmap(np.log(table), annot=shown, fmt="", cmap="viridis_r", ax=axes, cbar=False, annot_kws={"size": 9}, lw=1)
     axes.set_xlabel(cut(titles[0]))
     axes.set_ylabel(cut(titles[1], 24))
-    names = [cut(shown_value(value), 14) for value in table.columns]
+    names = [cut(shown_value(value, 3), 14) for value in table.columns]
     turned = columns * max(map(len, names)) > 44
     axes.set_xticks(np.arange(columns) + 0.5, names, rotation=35 if turned else 0, ha="right" if turned else "center")
-    rows = [cut(shown_value(value), 14) for value in table.index]
+    rows = [cut(shown_value(value, 3), 14) for value in table.index]
     axes.set_yticks(np.arange(len(rows)) + 0.5, rows, rotation=0)
     return figure
 
@@ -150,7 +150,7 @@ def fid_axis(axes: Axes) -> None:
     """Logarithmic, with numbers that are read at once."""
     axes.set_yscale("log")
     low, high = axes.get_ylim()
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low > 4 else MaxNLocator(5))
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if high / low > 4 else MaxNLocator(5, steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.yaxis.set_minor_formatter(NullFormatter())
     axes.yaxis.set_minor_locator(LogLocator(subs=()))
@@ -188,7 +188,7 @@ def _legend(figure: Figure, axes: Axes, *, num_groups: int) -> None:
 
 
 def _name_ticks(axes: Axes, values: list[Any]) -> None:
-    names = [cut(shown_value(value), 18) for value in values]
+    names = [cut(shown_value(value, 3), 18) for value in values]
     turned = len(names) * max(map(len, names)) > 44
     axes.set_xticks(range(len(names)), names, rotation=35 if turned else 0, ha="right" if turned else "center")
     axes.set_xlim(-0.5, len(names) - 0.5)

@@ -47,7 +47,8 @@ def pairs(board: Board) -> Table:
     """What each comparison says: all of few, else the first group against each of the others."""
     rows = [["lower", "higher", "seeds", "difference", "95 % interval", "ends lower", "p (Holm)", "verdict"]]
     shown = board.comparisons if len(board.comparisons) <= MOST_PAIRS else board.versus_first()
-    for one in sorted(shown, key=lambda one: (_place(board, one.lower.name), _place(board, one.higher.name))):
+    places = {id(row.group): row.place for row in board.rows}
+    for one in sorted(shown, key=lambda one: (places[id(one.lower)], places[id(one.higher)])):
         tested = one.p_value is not None
         rows.append(
             [
@@ -70,10 +71,6 @@ def _verdict(one: Comparison) -> str:
     if one.significant:
         return "lower, but failed more"
     return "a lead, no more" if one.p_value is None else "not told apart"
-
-
-def _place(board: Board, name: str) -> int:
-    return next(row.place for row in board.rows if row.name == name)
 
 
 def _p(one: Comparison) -> str:

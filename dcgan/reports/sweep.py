@@ -10,7 +10,7 @@ from dcgan.metrics.protocol import SAME
 from dcgan.reports import decide
 from dcgan.reports.decide import Comparison, compare, ranked
 from dcgan.reports.reading import Record, Run, Unread, has_collapsed, is_judge, measured, newest, read_runs
-from dcgan.reports.varied import ABSENT, label, short_names, shown_value, varied_keys
+from dcgan.reports.varied import ABSENT, labels, short_names, shown_value, varied_keys
 
 MOST_VALUES = 12  # of a key that are compared with each other
 LAST = "last"  # of the evaluations while training
@@ -222,11 +222,12 @@ def _board(runs: Sequence[Run], wanted: Objective | None) -> Board:
     for run, config in zip(runs, configs, strict=True):
         grouped.setdefault(tuple(str(config.get(key)) for key in keys), []).append((run, config))
     rows = []
-    for members in grouped.values():
+    names = labels([members[0][1] for members in grouped.values()], keys)
+    for name, members in zip(names, grouped.values(), strict=True):
         config = members[0][1]
         outcomes = sorted((_outcome(run, objective) for run, _ in members), key=lambda one: one.run.seed)
         settings = {key: config[key] for key in keys if key in config}
-        rows.append(Row(0, settings, _group(label(config, keys), outcomes), outcomes))
+        rows.append(Row(0, settings, _group(name, outcomes), outcomes))
     order = {id(group): place for place, group in enumerate(ranked([row.group for row in rows]), start=1)}
     rows = sorted((replace(row, place=order[id(row.group)]) for row in rows), key=lambda row: row.place)
     comparisons, *effects = compare([row.group for row in rows], *_by_values(rows, keys))

@@ -17,6 +17,7 @@ from dcgan.reports.html import Embedded, embed, render
 from dcgan.reports.plain import footnotes, leaderboard, pairs
 from dcgan.reports.sweep import Board, Outcome, Report, Row
 
+MOST_ROWS = 20  # of a leaderboard, the others folded away
 MOST_GRIDS = 12  # of the best groups, embedded; the others' are linked
 MOST_STRIPS = 8
 IN_STRIP = 6  # steps
@@ -84,6 +85,7 @@ def _board(board: Board, out: Path, *, index: int) -> Values:
         "sentences": board.sentences,
         "header": header,
         "rows": rows,
+        "at_first": MOST_ROWS,
         "footnotes": footnotes(board),
         "pairs": pairs(board) if len(board.rows) > 1 else [],
         "sections": list(_sections(board)),
@@ -111,7 +113,7 @@ def _sections(board: Board) -> Iterator[Values]:
             yield _section("What keys do together", heat)
         if len(groups) > MANY and len(board.keys) > 1:
             titles = {key: key.removesuffix(".name") for key in board.keys[:MOST_EFFECTS]}
-            caption = "Each line is a group: its value of every key, and its FID; the lightest are the lowest."
+            caption = "Each line is a group: its value of every key, and its FID; the darkest are the lowest."
             one = _embedded(figures.parallel(groups, titles), caption)
             yield _section("All groups at once", [one], wide=True)
     scalars = frames.dashboard(board, places=figures.COLOURED)

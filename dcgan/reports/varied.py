@@ -57,16 +57,21 @@ def short_names(keys: Sequence[str]) -> dict[str, str]:
     return {key: last(key) if lasts.count(last(key)) == 1 else key.removesuffix(".name") for key in keys}
 
 
-def shown_value(value: Any) -> str:
+def shown_value(value: Any, digits: int = 6) -> str:
     """A value as short as it can be typed."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
-def label(config: Config, keys: Sequence[str]) -> str:
-    """What tells a group from the others: the value alone where one key varied."""
-    values = [shown_value(config.get(key, ABSENT)) for key in keys]
-    if len(keys) == 1:
-        (key,) = keys
-        return values[0] if key.endswith(".name") or key == "experiment" else f"{short_names(keys)[key]}={values[0]}"
+def labels(configs: Sequence[Config], keys: Sequence[str]) -> list[str]:
+    """What tells each group from the others, with as few digits as do."""
+    found = [[label(config, keys, digits=digits) for config in configs] for digits in (3, 6, 17)]
+    return next((names for names in found if len({*names}) == len(names)), found[-1])
+
+
+def label(config: Config, keys: Sequence[str], *, digits: int = 6) -> str:
+    """The keys that varied, with their values; the value alone of an option where nothing else varied."""
+    values = [shown_value(config.get(key, ABSENT), digits) for key in keys]
+    if len(keys) == 1 and (keys[0].endswith(".name") or keys[0] == "experiment"):
+        return values[0]
     names = short_names(keys)
     return " ".join(f"{names[key]}={value}" for key, value in zip(keys, values, strict=True)) or "all runs"
