@@ -42,6 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asked = "cluster" in config.option.markexpr or config.option.markexpr == "fault"
         if item.get_closest_marker("cluster") and not asked:
             item.add_marker(pytest.mark.skip(reason="takes minutes, and SLURM: make test-cluster"))
+        if item.get_closest_marker("browser") and "browser" not in config.option.markexpr:
+            item.add_marker(pytest.mark.skip(reason="needs Playwright and a Chromium: make test-browser"))
 
 
 NO_GPU = f"no CUDA device on this machine (torch {torch.__version__})"
