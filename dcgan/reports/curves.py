@@ -3,8 +3,10 @@
 import csv
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
 from tensorboard.compat.proto.event_pb2 import Event
 
 LARGEST = 4096  # bytes of an event of scalars; pictures are passed over unread
@@ -23,10 +25,8 @@ def scalars(folder: Path, tags: Sequence[str]) -> Points:
                 if value.tag in found and value.WhichOneof("value") == "simple_value":
                     found[value.tag][event.step] = value.simple_value
     for path in sorted(folder.glob("csv/version_*/metrics.csv")):
-        for line in _lines(path):
-            for tag in tags:
-                if line.get(tag):
-                    found[tag][int(line["step"])] = float(line[tag])
+        for tag, step, value in _cells(path, tags):
+            found[tag][step] = value
     return found
 
 
@@ -42,9 +42,14 @@ def _events(path: Path, wanted: Sequence[bytes]) -> Iterator[Event]:
             content = file.read(length)
             file.seek(after, 1)
             if len(content) == length and any(tag in content for tag in wanted):
-                yield Event.FromString(content)
+                with suppress(DecodeError):
+                    yield Event.FromString(content)
 
 
-def _lines(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(newline="") as file:
-        yield from csv.DictReader(file)
+def _cells(path: Path, tags: Sequence[str]) -> Iterator[tuple[str, int, float]]:
+    """Tag, step and value of each cell that has one; what a killed process left half written is none."""
+    with path.open(newline="", errors="replace") as file:
+        for line in csv.DictReader(file):
+            for tag in tags:
+                with suppress(ValueError, TypeError, KeyError):
+                    yield tag, int(line["step"]), float(line[tag])

@@ -23,6 +23,8 @@ COLOURS = sns.color_palette("colorblind", COLOURED)
 GREY = "#b8b8b8"
 LONGEST = 58  # letters of a name in a legend
 MOST_TICKS = 12
+WIDE = 8  # from the least of a key's values to the largest, from which on its axis is logarithmic
+CLOSEST = 0.06  # of an axis's height, between two of its numbers
 LABEL = {"fc": "white", "ec": "none", "pad": 0.6}
 
 
@@ -39,7 +41,8 @@ def curves(frame: pd.DataFrame, *, x: str, title: str) -> Figure:
     for (place, name), points in _backwards(frame.dropna(subset=[x]).sort_values(x)):
         colour = COLOURS[place - 1] if place <= COLOURED else GREY
         width, order = (1.8, 3) if place <= COLOURED else (0.8, 1)
-        axes.plot(points[x], points["fid"], color=colour, lw=width, zorder=order, label=f"{place}  {cut(name)}")
+        mark, label = "o" if len(points) == 1 else "", f"{place}  {cut(name)}"
+        axes.plot(points[x], points["fid"], color=colour, lw=width, zorder=order, marker=mark, label=label)
         if place <= COLOURED:
             axes.fill_between(points[x], points["low"], points["high"], color=colour, alpha=0.18, lw=0, zorder=2)
     axes.set_xlabel(title)
@@ -71,7 +74,7 @@ def effect(frame: pd.DataFrame, key: str, title: str) -> Figure:
     figure, axes = _figure()
     if len(values) > MOST_TICKS and _are_numbers(frame[key]):
         axes.scatter(frame[key].astype(float), frame["fid"], s=22, alpha=0.7, color=COLOURS[0], lw=0)
-        if (low := frame[key].astype(float).min()) > 0 and frame[key].astype(float).max() / low > 20:
+        if (low := frame[key].astype(float).min()) > 0 and frame[key].astype(float).max() / low > WIDE:
             axes.set_xscale("log")
     else:
         places = frame[key].map({value: i for i, value in enumerate(values)})
@@ -190,7 +193,9 @@ def _legend(figure: Figure, axes: Axes, *, num_groups: int) -> None:
 def _name_ticks(axes: Axes, values: list[Any]) -> None:
     names = [cut(shown_value(value, 3), 18) for value in values]
     turned = len(names) * max(map(len, names)) > 44
-    axes.set_xticks(range(len(names)), names, rotation=35 if turned else 0, ha="right" if turned else "center")
+    every = -(-len(names) // MOST_TICKS)
+    places, shown = range(0, len(names), every), names[::every]
+    axes.set_xticks(places, shown, rotation=35 if turned else 0, ha="right" if turned else "center")
     axes.set_xlim(-0.5, len(names) - 0.5)
 
 
@@ -206,11 +211,16 @@ def _scaled(values: "pd.Series[Any]", *, is_fid: bool) -> tuple[np.ndarray[Any, 
         every = -(-len(known) // MOST_TICKS)
         return values.map(places).to_numpy(float), [(places[value], str(value)) for value in known[::every]]
     numbers = values.to_numpy(float)
-    form: Callable[[Any], Any] = np.log if numbers.min() > 0 and numbers.max() / numbers.min() > 20 else np.asarray
+    form: Callable[[Any], Any] = np.log if numbers.min() > 0 and numbers.max() / numbers.min() > WIDE else np.asarray
     low, high = form(numbers.min()), form(numbers.max())
     marks = np.unique(numbers) if len(np.unique(numbers)) <= 5 else _spread(low, high, form)
     width = high - low or 1
-    return (form(numbers) - low) / width, [(float((form(mark) - low) / width), f"{mark:.3g}") for mark in marks]
+    ticks: list[tuple[float, str]] = []
+    for mark in marks:
+        place = float((form(mark) - low) / width)
+        if not ticks or place - ticks[-1][0] > CLOSEST:
+            ticks.append((place, f"{mark:.3g}"))
+    return (form(numbers) - low) / width, ticks
 
 
 def _spread(low: float, high: float, form: Callable[[Any], Any]) -> np.ndarray[Any, Any]:

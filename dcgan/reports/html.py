@@ -5,6 +5,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 
 class Embedded(NamedTuple):
@@ -29,4 +30,11 @@ def render(template: str, **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     loader = PackageLoader("dcgan.reports", "templates")
-    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    made.filters["breakable"] = _breakable
+    return made
+
+
+def _breakable(name: str) -> Markup:
+    """A name that a narrow column may break behind its underscores."""
+    return escape(name).replace("_", Markup("_<wbr>"))

@@ -15,7 +15,7 @@ from dcgan.reports import figures, frames, pictures
 from dcgan.reports.decide import number
 from dcgan.reports.html import Embedded, embed, render
 from dcgan.reports.plain import footnotes, leaderboard, pairs
-from dcgan.reports.sweep import Board, Outcome, Report, Row
+from dcgan.reports.sweep import MOST_VALUES, Board, Outcome, Report, Row
 
 MOST_ROWS = 20  # of a leaderboard, the others folded away
 MOST_GRIDS = 12  # of the best groups, embedded; the others' are linked
@@ -25,7 +25,6 @@ CORNER = 4  # images to a side
 MOST_EFFECTS = 8
 MOST_INTERACTIONS = 6
 MANY = 12  # groups, from which on lines say more than bars
-MOST_VALUES = 12  # of a key in a heat map
 POINTS = 60  # of a line in a card
 
 Values = dict[str, Any]
@@ -199,8 +198,8 @@ def _strips(board: Board, ids: Sequence[str]) -> Iterator[Values]:
 
 
 def _corner(outcome: Outcome, path: Path) -> list[tuple[bytes, str]]:
-    resolution = outcome.run.config.get("data.resolution", 28)
-    found = pictures.corner(path, resolution=int(resolution), columns=CORNER)
+    resolution = outcome.run.config.get("data.resolution")
+    found = pictures.corner(path, resolution=resolution if isinstance(resolution, int) else 28, columns=CORNER)
     return [found] if found else []
 
 
