@@ -110,6 +110,7 @@ def markdown(report: Report) -> str:
     """The whole report."""
     lines = [f"# {report.folder.resolve().name}", "", f"{report.num_runs} runs below `{report.folder}`.", ""]
     lines += [line for note in report.notes for line in (note, "")]
+    lines += [] if report.boards else [f"**{report.headline}**", ""]
     for board in report.boards:
         lines += [f"## {board.objective.metric}", "", f"**{board.sentences[0]}**", ""]
         lines += [f"- {sentence}" for sentence in board.sentences[1:]] + [""]
@@ -132,7 +133,7 @@ def _markdown_table(table: Table) -> list[str]:
 
 def console(report: Report) -> str:
     """What a terminal shows: the answer, and the first of the leaderboard."""
-    lines = list(report.notes)
+    lines = [*report.notes, *([] if report.boards else [report.headline, ""])]
     for board in report.boards:
         lines += [*board.sentences, "", *_aligned(leaderboard(board)[: TOP + 1])]
         if len(board.rows) > TOP:

@@ -40,6 +40,7 @@ def page(report: Report, out: Path) -> str:
         "report.html",
         title=f"Report: {report.folder.resolve().name}",
         subtitle=_subtitle(report),
+        headline=report.headline,
         notes=report.notes,
         boards=[_board(board, out, index=i) for i, board in enumerate(report.boards)],
         listed=[

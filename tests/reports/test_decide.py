@@ -114,7 +114,14 @@ def test_reports_of_equal_groups_claim_nothing_in_nineteen_of_twenty_cases() -> 
     def values(n: int) -> Sequence[float | None]:
         return [None if rng.random() < 0.1 else float(np.exp(0.3 * rng.normal())) for _ in range(n)]
 
-    for _ in range(trials):
+    for _ in range(trials):  # a grid of two keys with two values each
         groups = [group(name, *values(4)) for name in "abcd"]
-        false += any("better" in sentence for sentence in said(*groups))
+        keys = [[_together(groups[i], groups[j]) for i, j in pairs] for pairs in (((0, 1), (2, 3)), ((0, 2), (1, 3)))]
+        comparisons, *effects = compare(ranked(groups), *keys)
+        false += any("better" in sentence for sentence in decide(ranked(groups), comparisons, effects=effects))
     assert false / trials < 0.05 + 3 * (0.05 * 0.95 / trials) ** 0.5
+
+
+def _together(one: Group, other: Group) -> Group:
+    values = {(i, seed): value for i, part in enumerate((one, other)) for seed, value in part.values.items()}
+    return Group(one.name + other.name, values)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from synthetic import DIVERGED, configuration, write_run, write_sweep
 
+from dcgan.reports.files import write_report
 from dcgan.reports.sweep import Report, build_report
 from dcgan.reports.varied import label, varied_keys
 
@@ -159,7 +160,33 @@ def test_a_configuration_that_ran_twice_counts_once(sweep: Path) -> None:
     assert reasons(report)["again"] == f"repeats {sweep / 'hinge_seed-1'}, which counts: started later"
 
 
+def test_where_nothing_is_over_that_is_said(tmp_path: Path, command: Callable[..., Any]) -> None:
+    write_run(tmp_path / "sweep/run", {}, fid=1.0, state="interrupted")
+    result = command("report", f"run={tmp_path / 'sweep'}")
+    assert result.code == 0, result.err
+    assert result.out.startswith("No run has come to a result yet.\n\nfailed, or not counted: 1\n")
+    for suffix in ("md", "html"):
+        text = (tmp_path / f"sweep/report.{suffix}").read_text()
+        assert "No run has come to a result yet." in text
+        assert "was stopped before its end; python -m dcgan.train resume=" in text
+
+
 # --- what is compared
+
+
+def test_what_a_key_does_whatever_else_was_chosen_is_told_apart_by_all_runs(tmp_path: Path) -> None:
+    """Three seeds of eight groups: no two of them are told apart, but the rates are."""
+    rng = np.random.default_rng(0)
+
+    def found(rate: float, steps: int, seed: int) -> float:
+        return float(np.exp(0.15 * rng.normal() + (0.5 if rate == 1e-3 else 0)))
+
+    write_sweep(tmp_path, {"optimizer.lr": [1e-4, 1e-3], "d_steps": [1, 2, 3, 4]}, found)
+    first, *others = build_report(tmp_path).boards[0].sentences
+    assert "cannot be told apart with 3 seeds" in first
+    (effect,) = [text for text in others if "better" in text]
+    assert effect.startswith("Whatever else was chosen, lr=0.0001 is better than lr=0.001 (its FID is 37 % lower")
+    assert effect.endswith("12 pairs).")
 
 
 def test_different_protocols_are_not_ranked_together(sweep: Path) -> None:
@@ -173,6 +200,8 @@ def test_different_protocols_are_not_ranked_together(sweep: Path) -> None:
         "fid_digits_train_500 (3 runs)."
     ]
     assert "minimax" not in report.headline
+    text = write_report(report, sweep)[-1].read_text()
+    assert '<a href="#b1">fid_digits_train_500</a>: all runs: FID 0.10 in the mean of 3 seeds' in text
 
 
 def test_the_test_split_is_taken_where_all_have_it_and_the_judge_is_heard(tmp_path: Path) -> None:
