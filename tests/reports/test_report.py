@@ -78,6 +78,7 @@ def test_runs_that_diverged_or_collapsed_are_outcomes(tmp_path: Path) -> None:
     _, second = board.rows
     assert [one.value is None for one in second.outcomes] == [False, True, False]
     assert second.outcomes[1].why == DIVERGED
+    assert second.mean("cpu_seconds") == 200  # of those that finished
     assert second.outcomes[2].why == "collapsed to 3 classes"
     assert "Failed: least_squares in 1 of 3 runs; its mean is of the others alone." in board.sentences
     assert "Collapsed, most classes missing at the end: least_squares in 1 of 3 runs." in board.sentences
