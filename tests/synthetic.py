@@ -3,6 +3,7 @@
 import copy
 import itertools
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
@@ -109,7 +110,7 @@ def write_sweep(
     for values in itertools.product(*axes.values()):
         settings = dict(zip(axes, values, strict=True))
         for seed in seeds:
-            name = "_".join([*map(str, values), f"seed-{seed}"])
+            name = re.sub(r"[^\w.-]+", "", "_".join([*map(str, values), f"seed-{seed}"]))[-80:]
             found = fid(*values, seed)
             ended = {"state": "finished"} if found is not None else {"state": "failed", "error": DIVERGED}
             write_run(folder / name, settings, fid=found, seed=seed, **ended, **more)

@@ -98,7 +98,8 @@ def interaction(frame: pd.DataFrame, keys: tuple[str, str], titles: tuple[str, s
     columns = len(table.columns)
     texts = table.map(lambda value: "" if np.isnan(value) else f"{value:.3g}")
     shown = texts if columns <= 7 else False
-    sns.heatmap(np.log(table), annot=shown, fmt="", cmap="viridis_r", ax=axes, cbar=False, annot_kws={"size": 9}, lw=1)
+    style = {"cmap": "viridis_r", "cbar": False, "lw": 1, "xticklabels": False, "yticklabels": False}
+    sns.heatmap(np.log(table), annot=shown, fmt="", annot_kws={"size": 9}, ax=axes, **style)
     axes.set_xlabel(cut(titles[0]))
     axes.set_ylabel(cut(titles[1], 24))
     names = [cut(shown_value(value, 3), 14) for value in table.columns]
@@ -134,9 +135,10 @@ def parallel(frame: pd.DataFrame, titles: Mapping[str, str]) -> Figure:
 
 
 def cut(text: str, longest: int = LONGEST) -> str:
-    """A text that fits, its middle left out: names differ at their ends."""
+    """A text that fits, its middle left out: names differ at their ends. Its dollars begin no formula."""
     half = (longest - 1) // 2
-    return text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"
+    text = text if len(text) <= longest else f"{text[: longest - half - 1]}…{text[-half:]}"
+    return text.replace("$", r"\$")
 
 
 def ordered(values: "pd.Series[Any]") -> list[Any]:

@@ -23,5 +23,5 @@ def write_report(report: Report, out: Path) -> list[Path]:
         files.append(out / f"report.{suffix}")
         content = text(report)
         with replacing(files[-1]) as temporary:
-            temporary.write_text(content, encoding="utf-8")
+            temporary.write_text(content, encoding="utf-8", errors="replace")  # JSON can hold what no text can
     return files

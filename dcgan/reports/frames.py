@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from dcgan.reports.curves import scalars
+from dcgan.reports.decide import FLOOR
 from dcgan.reports.sweep import Board
 from dcgan.reports.varied import ABSENT
 
@@ -20,7 +21,7 @@ def evaluations(board: Board) -> pd.DataFrame:
         for row in board.rows
         for one in row.outcomes
         for point in one.run.curve
-        if point["value"] is not None and point["value"] > 0
+        if point["value"] is not None and point["value"] > FLOOR
     ]
     frame = pd.DataFrame(rows, columns=["place", "name", "seed", "step", "cpu_seconds", "fid"])
     return frame.astype({"cpu_seconds": float, "fid": float})

@@ -1,6 +1,5 @@
 """Run folders as a report reads them: whatever is in one, there is a run or the reason why there is none."""
 
-import math
 import os
 import shlex
 from collections.abc import Iterator, Mapping
@@ -26,6 +25,7 @@ NOT_OVER = {
     "interrupted": "was stopped before its end",
     "died": "died before its end: its process is gone",
 }
+LARGEST_NUMBER = 1e12  # what is above is as good as infinite, and lies in no figure
 FEW = 0.5  # of its classes: a run that ends with fewer has collapsed
 
 Record = Mapping[str, Any]
@@ -83,7 +83,8 @@ class Run:
     @property
     def experiment(self) -> str:
         """The recipe that was typed."""
-        words = [str(word) for word in self.origin.get("command") or ()]
+        found = self.origin.get("command")
+        words = [str(word) for word in found] if isinstance(found, list) else []
         return next((word.partition("=")[2] for word in words if word.lstrip("+").startswith("experiment=")), "none")
 
     @property
@@ -161,7 +162,7 @@ def read_run(folder: Path) -> Run:
     config = _read_config(folder / "config.yaml")
     try:
         data, space, seed = config["data"]["name"], config["metrics"]["name"], config["seed"]
-        flat = hyperparameters(config)
+        flat = {one_line(key): _shown(value) for key, value in hyperparameters(config).items()}
     except (KeyError, TypeError, AttributeError, RecursionError) as cause:
         raise ValueError("has a config.yaml that is no run's") from cause
     if not isinstance(data, str) or data not in CATALOGUE or not isinstance(seed, int) or not isinstance(space, str):
@@ -202,23 +203,32 @@ NUMBERS = ("value", "cpu_seconds")
 def _fids(path: Path) -> Iterator[Record]:
     """The lines that are evaluations of the run; a value that is not finite is None in them."""
     for line in _json_lines(path):
-        kinds = (("metric", str), ("split", str), ("step", int), ("extractor", str))
-        if not all(isinstance(line.get(key), kind) for key, kind in kinds) or not line["metric"].startswith("fid_"):
+        texts = all(isinstance(line.get(key), str) for key in ("metric", "split", "extractor"))
+        if not texts or not line["metric"].startswith("fid_") or not _is_step(line.get("step")):
             continue
         measures = line.get("measures")
         numbers = {key: number if _is_finite(number := line.get(key)) else None for key in NUMBERS}
         yield {**line, **numbers, "measures": measures if isinstance(measures, dict) else {}}
 
 
+def _is_step(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < LARGEST_NUMBER
+
+
+def _shown(value: str | int | float) -> str | int | float:
+    """A value that a terminal and a figure can be given."""
+    return one_line(value) if isinstance(value, str) else value if _is_finite(value) else str(value)
+
+
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_NUMBER
 
 
 def measured(record: Record | None, name: str) -> float | None:
     """One of a record's measures; None: it has none of that name."""
     found = record["measures"].get(name) if record else None
     value = found.get("value") if isinstance(found, dict) else None
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return float(value) if isinstance(value, int | float) and _is_finite(value) else None
 
 
 def is_judge(record: Record) -> bool:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from matplotlib.figure import Figure
 
 from dcgan.reports import figures, frames, pictures
-from dcgan.reports.decide import number
+from dcgan.reports.decide import FLOOR, number
 from dcgan.reports.html import Embedded, embed, render
 from dcgan.reports.plain import footnotes, leaderboard, pairs
 from dcgan.reports.sweep import MOST_VALUES, Board, Outcome, Report, Row
@@ -276,7 +276,7 @@ def _run(one: Outcome, out: Path) -> Values:
 def _curve(row: Row) -> Values:
     """Lines of a small drawing, 264 by 70 from (34, 6): FIDs on a logarithmic scale."""
     lines = [
-        [(one["step"], one["value"]) for one in outcome.run.curve if one["value"] is not None and one["value"] > 0]
+        [(one["step"], one["value"]) for one in outcome.run.curve if one["value"] is not None and one["value"] > FLOOR]
         for outcome in row.outcomes
     ]
     points = [point for line in lines for point in line]

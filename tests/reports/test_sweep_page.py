@@ -95,6 +95,21 @@ def test_what_is_damaged_or_missing_is_left_out(tmp_path: Path) -> None:
     assert "Losses and accuracies" not in text
 
 
+def test_strange_values_are_shown_or_left_out(tmp_path: Path) -> None:
+    """What other programs, or a byte that fell over, may have put where a run has names and numbers."""
+    names = ["$\\frac$ {", "\x07\n<i>", "x" * 500]
+    write_sweep(tmp_path, {"loss.name": names, "d_steps": [1, 2]}, fid, seeds=[0], words=("loss=hinge",))
+    lines = [{"value": 1e300}, {"value": "1"}, {"measures": 3}, {"step": -1}, {"cpu_seconds": [1]}, {"value": -2.0}]
+    for folder, change in zip(sorted(tmp_path.iterdir()), lines, strict=True):
+        path = folder / "metrics.jsonl"
+        found = [json.loads(line) for line in path.read_text().splitlines()]
+        path.write_text("\n".join(json.dumps(one | change) for one in found))
+        (folder / "provenance.jsonl").write_text(json.dumps({"command": 3.0, "machine": [1], "git_commit": "\ud800"}))
+    text = page(tmp_path)
+    assert "&lt;i&gt;" in text
+    assert "\x07" not in text
+
+
 def test_forty_groups_have_every_figure_and_few_grids(forty: Path) -> None:
     text = page(forty)
     titles = re.findall("<h2>(.*?)</h2>", text)
