@@ -212,7 +212,7 @@ def _fids(path: Path) -> Iterator[Record]:
 
 
 def _is_step(value: Any) -> bool:
-    return isinstance(value, int) and 0 <= value < LARGEST_NUMBER
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST_NUMBER
 
 
 def _shown(value: str | int | float) -> str | int | float:

@@ -99,7 +99,7 @@ def test_strange_values_are_shown_or_left_out(tmp_path: Path) -> None:
     """What other programs, or a byte that fell over, may have put where a run has names and numbers."""
     names = ["$\\frac$ {", "\x07\n<i>", "x" * 500]
     write_sweep(tmp_path, {"loss.name": names, "d_steps": [1, 2]}, fid, seeds=[0], words=("loss=hinge",))
-    lines = [{"value": 1e300}, {"value": "1"}, {"measures": 3}, {"step": -1}, {"cpu_seconds": [1]}, {"value": -2.0}]
+    lines = [{"value": 1e300}, {"value": "1"}, {"measures": 3}, {"step": True}, {"cpu_seconds": [1]}, {"value": -2.0}]
     for folder, change in zip(sorted(tmp_path.iterdir()), lines, strict=True):
         path = folder / "metrics.jsonl"
         found = [json.loads(line) for line in path.read_text().splitlines()]
