@@ -4,7 +4,7 @@ BIN := .venv/bin
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install train test test-faults test-gpu test-cluster check lint format dashboard bench clean
+.PHONY: help install train test test-faults test-gpu test-cluster test-browser check lint format dashboard bench clean
 
 help:  ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -31,6 +31,13 @@ test-cluster: install  ## what only schedulers and nodes show: SLURM (as root, D
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends slurmctld slurmd slurm-client munge; \
 	fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m cluster -rs tests/cluster $(ARGS)
+
+test-browser: install  ## what only a browser shows: pages at a desk and on a phone (as root, Debian's Chromium is installed)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,browser]'
+	@if [ "$$(id -u)" = 0 ] && ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium; \
+	fi
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -rs tests/browser $(ARGS)
 
 test-faults: install  ## every fault that we could think of, many times; ends in a table (DCGAN_FAULTS_SEED=1: other moments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault -n 2 $(ARGS)

@@ -69,17 +69,17 @@ def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: 
     except OSError:
         print(table)  # the only place left
         raise
-    figures = _figures(found, table, _new(out / f"{prefix}evaluation_{protocol}{step}.html"))
+    figures = _figures(found, _new(out / f"{prefix}evaluation_{protocol}{step}.html"))
     print(f"{table}\n  recorded in {out}/metrics.jsonl{figures}")
     return found.records
 
 
-def _figures(found: "Score", table: str, page: Path) -> str:
+def _figures(found: "Score", page: Path) -> str:
     """Write the page and say where it is. That it fails is no reason to fail: the numbers are recorded."""
     try:
         from dcgan.reports.page import write_page
 
-        write_page(found, table, page)
+        write_page(found, page)
     except Exception as error:
         print(f"note: {page}: no figures ({type(error).__name__}: {' '.join(str(error).split())})", file=sys.stderr)
         return ""

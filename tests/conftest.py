@@ -8,7 +8,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from dcgan import doctor, evaluate, generate, train, tune
+from dcgan import doctor, evaluate, generate, report, train, tune
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.sources import prepare
@@ -16,7 +16,9 @@ from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.shell.cli import cli, for_hydra
 from dcgan.shell.sweep import SweepSummary
 
-ENTRIES = {module.__name__.rpartition(".")[2]: module.main for module in (train, evaluate, generate, doctor, tune)}
+ENTRIES = {
+    module.__name__.rpartition(".")[2]: module.main for module in (train, evaluate, generate, doctor, report, tune)
+}
 # The smallest run that still does everything.
 TINY = ["model.width=4", "data.batch_size=16", "samples.n=4", "trainer.gpus=0", "trainer.enable_progress_bar=false"]
 TINY += ["optimizer.schedule=constant"]  # may be resumed for longer
@@ -40,6 +42,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asked = "cluster" in config.option.markexpr or config.option.markexpr == "fault"
         if item.get_closest_marker("cluster") and not asked:
             item.add_marker(pytest.mark.skip(reason="takes minutes, and SLURM: make test-cluster"))
+        if item.get_closest_marker("browser") and "browser" not in config.option.markexpr:
+            item.add_marker(pytest.mark.skip(reason="needs Playwright and a Chromium: make test-browser"))
 
 
 NO_GPU = f"no CUDA device on this machine (torch {torch.__version__})"
@@ -59,9 +63,9 @@ def _print_faults(terminalreporter: Any) -> None:
     """Each fault, how often it was provoked, and how often nothing was lost."""
     trials: dict[str, dict[str, int]] = {}
     for outcome in ("passed", "failed", "skipped"):
-        for report in terminalreporter.stats.get(outcome, []):
-            for fault in [value for key, value in report.user_properties if key == "fault"]:
-                if report.when == "call" or outcome != "passed":
+        for one in terminalreporter.stats.get(outcome, []):
+            for fault in [value for key, value in one.user_properties if key == "fault"]:
+                if one.when == "call" or outcome != "passed":
                     found = trials.setdefault(fault, dict.fromkeys(("passed", "failed", "skipped"), 0))
                     found[outcome] += 1
     terminalreporter.section("faults")

@@ -203,16 +203,26 @@ class TuneConfig(SearchConfig, TrainConfig):  # type: ignore[misc]  # a search n
     """conf/tune.yaml."""
 
 
+@dataclass
+class ReportConfig:
+    """conf/report.yaml."""
+
+    run: Annotated[str, PATH]
+    metric: str | None
+    out: Annotated[str | None, PATH]
+
+
 CONF = next(
     folder for folder in (Path(__file__).parents[1] / "_conf", Path(__file__).parents[2] / "conf") if folder.is_dir()
 )
-Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig, SearchConfig)
+Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig, ReportConfig, SearchConfig)
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "generate": GenerateConfig,
     "doctor": DoctorConfig,
     "tune": TuneConfig,
+    "report": ReportConfig,
 }
 
 

@@ -1,1 +1,1 @@
-"""What is said of samples: scores, the tables and the page."""
+"""What is said of samples and of many runs: scores, decisions in words, tables and pages."""

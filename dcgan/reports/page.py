@@ -1,7 +1,5 @@
 """The page that an evaluation leaves: its table, and pictures that say what the numbers mean. One file, no scripts."""
 
-import base64
-import html
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +12,8 @@ from torch import Tensor
 
 from dcgan.data.images import encode_png, tile
 from dcgan.metrics.reference import NUM_FEATURES, subset
-from dcgan.reports.table import halves_title
+from dcgan.reports.html import Embedded, embed, render
+from dcgan.reports.table import cells, halves_title, heading, notes
 from dcgan.shell.writing import replacing
 
 if TYPE_CHECKING:
@@ -24,16 +23,9 @@ SHOWN = 64
 PAIRS = 32
 COLUMNS = 8
 ENLARGED = 2
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222; }
-pre { background: #f4f4f4; padding: 1rem; overflow-x: auto; font-size: 13px; line-height: 1.45; }
-figure { display: inline-block; vertical-align: top; margin: 0 1.5rem 1.5rem 0; max-width: 100%; }
-figcaption { font-size: 14px; color: #555; max-width: 30rem; }
-img { max-width: 100%; }
-"""
 
 
-def write_page(score: "Score", table: str, path: Path) -> None:
+def write_page(score: "Score", path: Path) -> None:
     """Write ``path``, whole or not at all."""
     figures = [
         _figure(_bars(score), f"Bars: this generator. Lines: real images, {_real_scores(score)[0]}."),
@@ -45,26 +37,31 @@ def write_page(score: "Score", table: str, path: Path) -> None:
     first = score.records[0]
     if first["histogram"]:
         figures.insert(1, _figure(_classes(score), "Samples in each class. Lines: as often as in the real images."))
-    title = html.escape(f"{first['metric']} {first['value']:.2f}")
-    content = (
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title><style>{STYLE}</style>"
-        f"<h1>{title}</h1><pre>{html.escape(table)}</pre>{''.join(figures)}</html>\n"
+    origin, against = heading(score.records)
+    content = render(
+        "evaluation.html",
+        title=f"{first['metric']} {first['value']:.2f}",
+        origin=origin,
+        against=against,
+        rows=cells(score.records),
+        notes=notes(score.records),
+        figures=[figure for figure in figures if figure],
     )
     with replacing(path) as temporary:
         temporary.write_text(content, encoding="utf-8")
 
 
-def _strays(score: "Score") -> str:
+def _strays(score: "Score") -> Embedded | None:
     near = score.near
     images = score.samples.images[subset(len(score.samples.images), NUM_FEATURES)][~near.precision]
     share = 1 - float(near.precision.double().mean())
     return _grid(images[:SHOWN], f"Samples where no real image is ({share:.1%}): what precision counts against it.")
 
 
-def _missed(score: "Score") -> str:
+def _missed(score: "Score") -> Embedded | None:
     data, near = score.samples.data, score.near
     if not data.is_here():
-        return ""
+        return None
     images = data.split(score.records[0]["split"]).images
     images = images[subset(len(images), NUM_FEATURES)][~near.coverage]
     share = 1 - float(near.coverage.double().mean())
@@ -72,10 +69,10 @@ def _missed(score: "Score") -> str:
     return _grid(images[:SHOWN], caption)
 
 
-def _closest(score: "Score") -> str:
+def _closest(score: "Score") -> Embedded | None:
     neighbours = score.neighbours
     if neighbours is None:
-        return ""
+        return None
     order = neighbours.ratio.argsort()[:PAIRS]
     train = score.samples.data.split("train").images
     pairs = torch.stack([score.samples.images[order], train[neighbours.indices[order, 0]]], 1).flatten(0, 1)
@@ -122,21 +119,15 @@ def _mark(axes: Axes, values: list[float]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _figure(figure: Figure, caption: str) -> str:
+def _figure(figure: Figure, caption: str) -> Embedded:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    return _embedded(buffer.getvalue(), caption)
+    return embed(buffer.getvalue(), caption)
 
 
-def _grid(images: Tensor, caption: str) -> str:
+def _grid(images: Tensor, caption: str) -> Embedded | None:
     if len(images) == 0:
-        return ""
+        return None
     picture = tile(images, columns=COLUMNS)
     picture = picture.repeat_interleave(ENLARGED, 1).repeat_interleave(ENLARGED, 2)
-    return _embedded(encode_png(picture), caption)
-
-
-def _embedded(png: bytes, caption: str) -> str:
-    code = base64.b64encode(png).decode()
-    caption = html.escape(caption)
-    return f'<figure><img alt="" src="data:image/png;base64,{code}"><figcaption>{caption}</figcaption></figure>'
+    return embed(encode_png(picture), caption)

@@ -24,16 +24,27 @@ FORMS = {
 
 def describe(records: Sequence[Mapping[str, Any]]) -> str:
     """The table of one evaluation: the first space with intervals, what real images score, and the judges."""
-    first, *others = [record for record in records if "measures" in record]
-    origin = first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})"
-    against = (
+    rows = cells(records)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
+    return "\n".join([*heading(records), "", *lines, "", *(f"  {note}" for note in notes(records))])
+
+
+def heading(records: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """What was evaluated, and against what."""
+    first = records[0]
+    return (
+        first.get("samples") or f"{first['run']}  step {first['step']} ({first['checkpoint']})",
         f"{first['num_fake']:,} samples against the {first['num_real']:,} images of "
-        f"{first['data']}'s {first['split']} split; [95 % interval]"
+        f"{first['data']}'s {first['split']} split; [95 % interval]",
     )
-    return "\n".join([origin, against, "", *_rows(first, others), "", *_notes(first, records)])
 
 
-def _rows(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+def cells(records: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The table, its first row the header: a row for each metric."""
+    first, *others = [record for record in records if "measures" in record]
     protocol = first["metric"].removeprefix("fid")
     known = [name for name in FORMS if name in first["measures"]]
     names = [*known, *(name for name in first["measures"] if name not in FORMS)]
@@ -45,11 +56,7 @@ def _rows(first: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list
         ["", *(_with_interval(name, first["measures"][name]) for name in names)],
         *([title, *(_plain(name, values) for name in names)] for title, values in plain.items()),
     ]
-    widths = [max(map(len, column)) for column in columns]
-    return [
-        "  " + "   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in zip(*columns, strict=True)
-    ]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def halves_title(record: Mapping[str, Any]) -> str:
@@ -57,39 +64,41 @@ def halves_title(record: Mapping[str, Any]) -> str:
     return " v. ".join(map(str, record["halves_of"]))
 
 
-def _notes(first: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> list[str]:
+def notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the numbers mean, and what else was found."""
+    first = records[0]
     other_split = {"test": "training", "train": "test"}[first["split"]]
-    notes = ["±: the standard deviation over subsets of the samples"]
+    found = ["±: the standard deviation over subsets of the samples"]
     if first["real"]:
-        notes.append(f"real images: as many {other_split} images in place of the samples")
+        found.append(f"real images: as many {other_split} images in place of the samples")
     else:
         reason = "they take the data set itself, and as many images in its other split"
-        notes.append(f"real images: not known for {first['num_fake']:,} samples; {reason}")
-    notes.append(f"{halves_title(first)}: so many {first['split']} images against as many others, another protocol")
+        found.append(f"real images: not known for {first['num_fake']:,} samples; {reason}")
+    found.append(f"{halves_title(first)}: so many {first['split']} images against as many others, another protocol")
     if "class_kl" in first["measures"]:
         floor = first["measures"]["class_kl"]["sampling_floor"]
-        notes.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+        found.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
     judges = [record for record in records if "measures" in record and record is not first]
     if judges:
-        notes.append(f"{', '.join(record['extractor'] for record in judges)}: {JUDGES}{_floors([first, *judges])}")
+        found.append(f"{', '.join(record['extractor'] for record in judges)}: {JUDGES}{_floors([first, *judges])}")
     of_label = [f"{_of_label(r['label_accuracy'])} ({r['extractor']})" for r in records if r.get("label_accuracy")]
     if of_label:
-        notes.append(f"samples of the label that they were asked for, mean over labels: {'; '.join(of_label)}")
+        found.append(f"samples of the label that they were asked for, mean over labels: {'; '.join(of_label)}")
     for record in records:
         if record["metric"].startswith("copies_"):
             verdict = "copies training images" if record["accused"] else "no sign of copied training images"
-            notes.append(
+            found.append(
                 f"{record['metric']}  {record['share']:.2%} (test images {record['real_share']:.2%}, "
                 f"p = {record['p_value']:.2g}): {verdict}; median distance to the nearest training image "
                 f"{record['median_distance']:.2f} (test images {record['real_median_distance']:.2f})"
             )
         if record["metric"].startswith("cas_"):
-            notes.append(
+            found.append(
                 f"{record['metric']}  {record['value']:.2%} of real test images right, "
                 f"{record['held_out']:.2%} of held-out samples"
             )
-    notes.append(f"extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
-    return [f"  {note}" for note in notes]
+    found.append(f"extractor {first['extractor']} ({first['extractor_sha256'][:12]}), {first['seconds']} s")
+    return found
 
 
 def _floors(records: Sequence[Mapping[str, Any]]) -> str:

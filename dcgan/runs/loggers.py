@@ -1,7 +1,6 @@
 """Where a run's scalars and pictures go."""
 
 import hashlib
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from torch.utils.tensorboard.summary import hparams
 
 from dcgan.config.options import Logger as LoggerConfig
 from dcgan.config.options import MLflow, Wandb
-from dcgan.config.rules import shown
+from dcgan.runs.compared import hyperparameters
 
 
 def build_loggers(config: LoggerConfig, folder: Path, *, from_step: int | None) -> list[Logger]:
@@ -104,14 +103,6 @@ def log_histograms(trainer: Trainer, values: Mapping[str, Tensor]) -> None:
             writer.add_histogram(tag, tensor.detach().float(), trainer.global_step)
 
 
-# All other keys are what runs are compared by, those of a new option too. These say where things are, what is shown and
-# kept, on which machine, or are arguments of Lightning's that have but one value here.
-NOT_COMPARED = re.compile(
-    r"name|resume|data\.root|metrics\.weights|(samples|checkpoints|logger)\..*"
-    r"|trainer\.(gpus|accelerator|log_every_n_steps|enable_.*|profiler|plugins|default_root_dir|model_registry"
-    r"|inference_mode|logger|callbacks|gradient_clip_.*|accumulate_grad_batches|overfit_batches"
-    r"|use_distributed_sampler|limit_(val|test|predict)_batches|.*val_.*|barebones)"
-)
 EVALUATION = "Evaluation"  # the group of its tags; TensorBoard puts the capital before all others, and shows five
 
 
@@ -129,15 +120,6 @@ LAYOUT = {
         "KL of the classes": ["Multiline", [f"{EVALUATION}/class_kl_.*"]],
     },
 }
-
-
-def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | int | float]:
-    """What may differ between runs, flat; what TensorBoard has no type for as it is typed."""
-    return {key: _comparable(value) for key, value in flatten(config).items() if not NOT_COMPARED.fullmatch(key)}
-
-
-def _comparable(value: Any) -> str | int | float:
-    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else shown(value)
 
 
 @rank_zero_only
@@ -172,11 +154,3 @@ class RunText(Callback):
 
 def _writers(trainer: Trainer) -> list[SummaryWriter]:
     return [logger.experiment for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)]
-
-
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """``{"a": {"b": 1}}`` -> ``{"a.b": 1}``."""
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
-    return flat

@@ -7,6 +7,7 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
 from dcgan.shell.status import FILE, read_status, shown_results
+from dcgan.shell.words import pasted
 
 
 class SweepSummary(Callback):
@@ -23,6 +24,7 @@ class SweepSummary(Callback):
             status = {"state": "unknown", **read_status(path.parent)}
             SweepSummary.failed |= status["state"] in ("failed", "died")  # a job may have a process of its own
             print(f"  {status['state']:<12} {path.parent.name}  {status.get('error') or shown_results(status)}")
+        print(f"  report   python -m dcgan.report {pasted('run', sweep)}", flush=True)
 
 
 def has_failed(sweep: Path) -> bool:

@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams import api_pb2, get_experiment, list_session_gr
 from tensorboard.plugins.hparams.backend_context import Context
 
 from dcgan.config.schema import TrainConfig, known_keys
-from dcgan.runs.loggers import hyperparameters
+from dcgan.runs.compared import hyperparameters
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:tensorboard")
 
