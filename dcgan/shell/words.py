@@ -34,7 +34,12 @@ def for_hydra(words: Sequence[str], entry: str) -> list[str]:
     words = [f"++{word}" if word.split("=")[0] in keys and "=" in word else word for word in words]
     # Hydra's grammar has no word for ~.
     words = [re.sub(r"(?<=[=,])~(?=[/,]|$)", lambda match: expanded(match[0]), word) for word in words]
-    return [_readable(word, is_text=word.lstrip("+").partition("=")[0] in texts) for word in words]
+    words = [_readable(word, is_text=word.lstrip("+").partition("=")[0] in texts) for word in words]
+    return sorted(words, key=_sets_something)  # argparse takes them in one piece: a -m may have stood between
+
+
+def _sets_something(word: str) -> bool:
+    return not word.startswith("-") and ("=" in word or word.startswith("~"))
 
 
 def _with_sweep(words: Sequence[str]) -> list[str]:
@@ -42,8 +47,7 @@ def _with_sweep(words: Sequence[str]) -> list[str]:
     names = [word for word in words if word.startswith("name=") and NAME.holds(word.removeprefix("name="))]
     if not names or any(word.startswith("hydra.sweep.dir=") for word in words):
         return list(words)
-    place = words.index(names[-1]) + 1  # beside it: options such as --cfg may stand before and after
-    return [*words[:place], f"hydra.sweep.dir=outputs/sweeps/{names[-1].removeprefix('name=')}", *words[place:]]
+    return [*words, f"hydra.sweep.dir=outputs/sweeps/{names[-1].removeprefix('name=')}"]
 
 
 def as_typed(words: Sequence[str]) -> list[str]:

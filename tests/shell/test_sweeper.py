@@ -103,8 +103,10 @@ def test_named_sweeps(sweep: str, number: int) -> None:
     assert {"seeds", "losses", "architectures", "optimizers", "lr_grid"} == set(options("sweep"))
 
 
-def test_a_named_sweep_needs_no_flag(command: Command, workdir: Path) -> None:
-    result = command("train", *QUICK, "sweep=lr_grid", "seed=0", "optimizer.lr=1e-3,2e-3", "name=mine")
+def test_a_named_sweep_needs_no_flag_which_may_stand_anywhere(command: Command, workdir: Path) -> None:
+    result = command(
+        "train", *QUICK[:3], "-m", *QUICK[3:], "sweep=lr_grid", "seed=0", "optimizer.lr=1e-3,2e-3", "name=mine"
+    )
     assert result.code == 0, result.err
     assert table(result.out) == {f"mine_optimizer.lr-0.00{n}": "finished" for n in (1, 2)}
     assert (workdir / "outputs" / "sweeps" / "mine" / "mine_optimizer.lr-0.001" / "config.yaml").exists()
