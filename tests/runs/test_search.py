@@ -303,6 +303,7 @@ cli("tune", main)
 
 
 @pytest.mark.fault("SIGKILL of one of two processes of a search")
+@pytest.mark.trials
 def test_of_two_processes_one_is_killed_and_the_other_goes_on_with_its_trial(
     spoken: list[str], workdir: Path, command: Any
 ) -> None:

@@ -207,21 +207,22 @@ def test_a_job_that_fails_is_told_at_once_and_does_not_stop_the_sweep(
     assert command("train", *QUICK, "stop_on_failure=1").err.startswith("error: stop_on_failure: is of a sweep; add -m")
 
 
-def test_jobs_side_by_side_share_the_cores_and_a_failure_is_still_told(workdir: Path) -> None:
-    """One falls over at its second step; the same line again starts that one alone."""
-    words = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "optimizer.lr=1e30,1e-3,2e-3", "name=mine"]
+def test_jobs_side_by_side_share_the_cores_and_a_failure_is_still_told(command: Command, workdir: Path) -> None:
+    """One falls over at its second step; the same line again starts that one alone, by whatever launcher."""
+    words = ["-m", *QUICK, "optimizer.lr=1e30,1e-3,2e-3", "name=mine"]
+    side_by_side = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
-    command = [sys.executable, "-m", "dcgan.train", "-m", *QUICK, *words]
-    for finished in (0, 2):
-        result = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, timeout=120)
-        assert result.returncode == 1, result.stderr
-        assert (f"({finished} finished already, 1 failed)" in result.stdout) == bool(finished)
-        assert sorted(table(result.stdout).values()) == ["failed", "finished", "finished"]
-        assert result.stderr.count("error: step") == 1
+    line = [sys.executable, "-m", "dcgan.train", *words, *side_by_side]
+    first = subprocess.run(line, check=False, capture_output=True, text=True, env=environment, timeout=120)
+    again = command("train", *words)
+    assert "(2 finished already, 1 failed)" in again.out
+    for code, out, err in ((first.returncode, first.stdout, first.stderr), again):
+        assert code == 1
+        assert sorted(table(out).values()) == ["failed", "finished", "finished"]
+        assert err.count("error: step") == 1
     for path in workdir.glob("outputs/sweeps/*/*/provenance.jsonl"):
-        assert json.loads(path.read_text().splitlines()[0])["machine"]["threads"] == max(
-            1, len(os.sched_getaffinity(0)) // 2
-        )
+        threads = json.loads(path.read_text().splitlines()[0])["machine"]["threads"]
+        assert threads == max(1, len(os.sched_getaffinity(0)) // 2)
 
 
 def test_a_launcher_that_falls_over_still_leaves_a_table(
@@ -291,13 +292,11 @@ def test_slurm_is_asked_where_it_keeps_no_accounts(workdir: Path, monkeypatch: p
 
 
 @pytest.mark.fault("a sweep is killed")
-def test_a_sweep_that_was_killed_goes_on(workdir: Path) -> None:
+def test_a_sweep_that_was_killed_goes_on(command: Command, workdir: Path) -> None:
     """Its second job in the fifth step; the others are not touched, or start."""
     killed = Path(__file__).parents[1] / "faults" / "killed.py"
     words = ["-m", *QUICK, "trainer.max_steps=6", "checkpoints.every=2", "seed=0,1,2"]
-    line = [sys.executable, "-m", "dcgan.train", *words]
-    once = subprocess.run([*line, "name=once"], check=False, capture_output=True, text=True, timeout=120)
-    assert once.returncode == 0, once.stderr
+    assert command("train", *words, "name=once").code == 0
     died = subprocess.run([sys.executable, str(killed), "step", "11", *words, "name=mine"], check=False, timeout=120)
     assert died.returncode == -9
     sweep = workdir / "outputs" / "sweeps" / "mine"
@@ -305,9 +304,9 @@ def test_a_sweep_that_was_killed_goes_on(workdir: Path) -> None:
         "mine_seed-0": "finished",
         "mine_seed-1": "died",
     }
-    again = subprocess.run([*line, "name=mine"], check=False, capture_output=True, text=True, timeout=120)
-    assert again.returncode == 0, again.stderr
-    assert again.stdout.startswith("sweep outputs/sweeps/mine: 3 jobs (1 finished already, 1 died)\n")
+    again = command("train", *words, "name=mine")
+    assert again.code == 0, again.err
+    assert again.out.startswith("sweep outputs/sweeps/mine: 3 jobs (1 finished already, 1 died)\n")
     assert [starts(sweep / f"mine_seed-{seed}") for seed in range(3)] == [1, 2, 1]
     for seed in range(3):
         one, other = (workdir / "outputs" / "sweeps" / name / f"{name}_seed-{seed}" for name in ("mine", "once"))
