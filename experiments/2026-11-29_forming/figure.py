@@ -1,6 +1,6 @@
-"""The figure of this study, from its run folders: grids at 0, 1,000 and 10,000 iterations, losses and accuracies beneath.
+"""The figure of this study: grids at 0, 1,000 and 10,000 iterations, losses and accuracies beneath.
 
-    python experiments/2026-11-29_forming/figure.py outputs/sweeps     # where the two sweeps are
+python experiments/2026-11-29_forming/figure.py outputs/sweeps     # where the two sweeps are
 """
 
 import sys
