@@ -56,9 +56,13 @@ def per_job() -> float:
     return (whole - bare - sum(runs)) / JOBS
 
 
-if __name__ == "__main__":
+def main() -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     for _ in range(3):
         line = {"prepare_200_jobs_cpu_seconds": prepared(), "per_job_seconds": per_job()}
         print(line, flush=True)
         record(RESULTS, line)
+
+
+if __name__ == "__main__":
+    main()
