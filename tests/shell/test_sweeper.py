@@ -166,6 +166,9 @@ def test_the_same_line_runs_only_what_is_missing(command: Command, workdir: Path
     changed = command("train", *line, "model.width=8")
     assert changed.err.splitlines()[0].endswith("seed-0 has 4; leave it, or start a new run")
     assert changed.code == 1
+    less = command("train", *[word for word in line if word != "model.width=4"])
+    assert "seed-0 has 4, and this line does not say so; type model.width=4, or take" in less.err.splitlines()[0]
+    assert less.code == 1
     told = command("train", "-m", *QUICK, "seed=0", "checkpoints.every=1", f"hydra.sweep.dir={sweep}", "name=mine,x")
     assert told.out.startswith(f"sweep {sweep}: 2 jobs")  # wherever it is
 
