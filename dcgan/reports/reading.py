@@ -24,6 +24,7 @@ NOT_OVER = {
     "running": "is still running",
     "interrupted": "was stopped before its end",
     "died": "died before its end: its process is gone",
+    "pruned": "was pruned by its search before its end",
 }
 LARGEST_NUMBER = 1e12  # what is above is as good as infinite, and lies in no figure
 FEW = 0.5  # of its classes: a run that ends with fewer has collapsed
@@ -90,9 +91,10 @@ class Run:
     @property
     def unfinished(self) -> str:
         """Why it is no outcome yet, and what to type; empty: it is one."""
+        if self.state in ("interrupted", "died"):
+            return f"{NOT_OVER[self.state]}; python -m dcgan.train {pasted('resume', self.folder)}"
         if self.state in NOT_OVER:
-            go_on = "" if self.state == "running" else f"; python -m dcgan.train {pasted('resume', self.folder)}"
-            return f"{NOT_OVER[self.state]}{go_on}"
+            return NOT_OVER[self.state]
         if self.state not in ("finished", "failed"):
             return "does not say what became of it (no status.json that can be read)"
         return ""

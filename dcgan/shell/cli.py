@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from dcgan.config.schema import CONF
 from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name, named
-from dcgan.shell.status import read_status, write_status
+from dcgan.shell.status import TakenError, write_status
 from dcgan.shell.streams import Forgiving, forgiving
 from dcgan.shell.sweep import SweepSummary, has_failed
 from dcgan.shell.sweeper import DCGANSweeper
@@ -137,11 +137,14 @@ def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch, *, st
     print(f"\n--- {shown}", flush=True)
     try:
         return task(config, launch)
+    except TakenError as error:  # since this sweep was planned, as by the same line in another terminal
+        print(f"note: {error}", file=sys.stderr, flush=True)
+        return None
     except Exception as error:
         SweepSummary.failed = True
         known = isinstance(error, USER_ERRORS) and os.environ.get("DCGAN_TRACEBACK") != "1"
         line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
         print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
-        if launch.told and entry == "train" and read_status(launch.told).get("state") != "running":  # elsewhere
+        if launch.told and entry == "train":
             write_status(launch.told, state="failed", error=line)
         return None

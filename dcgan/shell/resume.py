@@ -97,6 +97,21 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
     return run
 
 
+def refuse_another(config: TrainConfig, run: TrainConfig, *, folder: Path) -> None:
+    """Hold what a line composes to against the run in its folder, whose values ``resumed`` keeps where none is typed.
+
+    Raises:
+        ValueError: the line that started the run had something typed that this one has not.
+    """
+    now, then = (OmegaConf.create(asdict(one)) for one in (config, run))
+    for key in [*_leaves(now, ""), *_leaves(then, "")]:
+        here, there = OmegaConf.select(now, key), OmegaConf.select(then, key)
+        is_free = FREE_ON_RESUME.fullmatch(key) and key not in LENGTH
+        if here != there and not is_free and (key, here) != ("trainer.precision", "auto"):
+            told = f"the run {folder} has {shown(there)}, and this line does not say so"
+            raise ValueError(f"{key}={shown(here)}: {told}; type {key}={shown(there)}, or take another name=")
+
+
 LARGEST = 2**20  # bytes of a run's configuration, which has 3,000
 
 

@@ -179,6 +179,10 @@ def check_space(space: Sequence[Axis], words: Sequence[str], *, name: str, own: 
     for axis in space:
         if axis.key in {*own, "resume"} or axis.key.startswith("hydra"):
             raise ValueError(f"search={name}: {axis.key}: is not of one run; leave it out of a space")
+        if axis.key == "seed":
+            raise ValueError(f"search={name}: seed: would be chosen for its luck; leave it out of a space")
+        if axis.key != key_of(axis.key):
+            raise ValueError(f"search={name}: {axis.key}: write {key_of(axis.key)}")
         if axis.key in typed:
             raise ValueError(f"{axis.key}: was typed, and is searched by search={name}; leave one of them out")
     _refuse_corners(space, words, name=name)

@@ -23,7 +23,7 @@ from dcgan.config.rules import one_line
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name
-from dcgan.shell.resume import AUTO, can_go_on, results_if_finished, resumed
+from dcgan.shell.resume import AUTO, can_go_on, refuse_another, results_if_finished, resumed
 from dcgan.shell.status import read_status
 from dcgan.shell.submitted import watch_without_accounts
 from dcgan.shell.sweep import SweepSummary
@@ -228,6 +228,7 @@ def _state(job: Job, config: TrainConfig, folder: Path) -> str:
     state = str(read_status(folder).get("state", ""))
     if state != "running" and can_go_on(folder):
         again = check(resumed(job.config, as_typed(job.words), folder=folder), TrainConfig)
+        refuse_another(config, again, folder=folder)
         if state == "finished" and results_if_finished(folder, again) is None:
             return "to go on"
     return state

@@ -96,7 +96,7 @@ def test_a_value_that_is_not_finite_is_a_failure(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_or_not_over_is_listed_with_the_reason(sweep: Path, command: Callable[..., Any]) -> None:
-    for state in ("running", "interrupted"):
+    for state in ("running", "interrupted", "pruned"):
         write_run(sweep / state, {}, fid=1.0, state=state)
     write_run(sweep / "unevaluated", {}, fid=1.0)
     (sweep / "unevaluated/metrics.jsonl").unlink()
@@ -126,6 +126,7 @@ def test_what_is_no_run_or_not_over_is_listed_with_the_reason(sweep: Path, comma
     found = reasons(build_report(sweep))
     assert found["running"].startswith("died before its end: its process is gone; python -m dcgan.train resume=")
     assert found["interrupted"].startswith("was stopped before its end; python -m dcgan.train resume=")
+    assert found["pruned"] == "was pruned by its search before its end"
     assert found["unevaluated"].startswith("was never evaluated; python -m dcgan.evaluate run=")
     assert found["silent"] == "does not say what became of it (no status.json that can be read)"
     assert found["empty"] == "is empty"

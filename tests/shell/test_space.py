@@ -114,6 +114,8 @@ def mine(workdir: Path) -> Any:
         ("loss: choice(hinge, hing)", "", "search=mine: loss=hing: loss=hing: no such option; there are hinge,"),
         ("loss: choice(hinge, wasserstein)", "", "loss=wasserstein: needs something that bounds its critic's slope"),
         ("trials: range(1, 9)", "", "search=mine: trials: is not of one run; leave it out of a space"),
+        ("seed: range(0, 3)", "", "search=mine: seed: would be chosen for its luck; leave it out of a space"),
+        ("++model.width: 2,3", "", "search=mine: ++model.width: write model.width"),
         ("metrics.num_samples: choice(20, 30)", "", "are measured otherwise, so their FIDs have no order"),
     ],
 )

@@ -22,7 +22,7 @@ from submitit.slurm.slurm import SlurmJob
 
 from dcgan.config.schema import CONF
 from dcgan.shell.processes import this_process
-from dcgan.shell.status import owned, read_status, write_status
+from dcgan.shell.status import TakenError, owned, read_status, write_status
 from dcgan.shell.submitted import watch_without_accounts
 from dcgan.shell.sweeper import Planned, _jobs, plan
 from dcgan.shell.words import for_hydra
@@ -168,6 +168,9 @@ def test_the_same_line_runs_only_what_is_missing(command: Command, workdir: Path
     changed = command("train", *line, "model.width=8")
     assert changed.err.splitlines()[0].endswith("seed-0 has 4; leave it, or start a new run")
     assert changed.code == 1
+    less = command("train", *[word for word in line if word != "model.width=4"])
+    assert "seed-0 has 4, and this line does not say so; type model.width=4, or take" in less.err.splitlines()[0]
+    assert less.code == 1
     told = command("train", "-m", *QUICK, "seed=0", "checkpoints.every=1", f"hydra.sweep.dir={sweep}", "name=mine,x")
     assert told.out.startswith(f"sweep {sweep}: 2 jobs")  # wherever it is
 
@@ -181,6 +184,22 @@ def test_a_job_that_another_process_trains_is_left_alone(command: Command, workd
         assert table(result.out) == {"mine_seed-0": "finished", "mine_seed-1": "running"}
         assert result.code == 0
     assert [path.name for path in other.iterdir() if path.suffix] == ["status.json"]
+
+
+def test_a_job_that_another_process_took_meanwhile_is_no_failure(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where one line is typed twice at once: what the other finished stays finished."""
+
+    def train(_: Any, folder: Path, **__: Any) -> None:
+        write_status(folder, state="finished", results={"steps": 2})
+        raise TakenError(f"{folder}: another process began with it meanwhile; type the same line again")
+
+    monkeypatch.setattr("dcgan.train.train", train)
+    result = command("train", "-m", *QUICK, "seed=0,1", "name=mine")
+    assert table(result.out) == {"mine_seed-0": "finished", "mine_seed-1": "finished"}
+    assert result.err.count("note: outputs/sweeps/mine/mine_seed-") == 2
+    assert result.code == 0
 
 
 def fail(*_: Any, **__: Any) -> None:
