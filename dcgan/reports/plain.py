@@ -135,6 +135,7 @@ def console(report: Report) -> str:
     """What a terminal shows: the answer, and the first of the leaderboard."""
     lines = [*report.notes, *([] if report.boards else [report.headline, ""])]
     for board in report.boards:
+        lines += [f"{board.objective.metric}:"] if len(report.boards) > 1 else []
         lines += [*board.sentences, "", *_aligned(leaderboard(board)[: TOP + 1])]
         if len(board.rows) > TOP:
             lines.append(f"  and {len(board.rows) - TOP} more")

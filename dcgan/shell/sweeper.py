@@ -89,6 +89,10 @@ class DCGANSweeper(Sweeper):
             watch_without_accounts()
         try:
             return self.launcher.launch(batch, initial_job_idx=0) if batch else []
+        except (SystemExit, KeyboardInterrupt):
+            if _is_named(self.config):
+                print(f"sweep {folder}: stopped; the same line goes on with it", file=sys.stderr)
+            raise
         except Exception as error:  # of the launcher: a job's own become a row of the table
             SweepSummary.failed = True
             print(f"error: {type(error).__name__}: {one_line(str(error))}", file=sys.stderr)
@@ -158,6 +162,8 @@ def _composed(
     foreign = []
     with open_dict(config):
         for one in sorted(values, key=lambda one: not one.key_or_group.endswith(".name")):
+            if one.is_add() and OmegaConf.select(config, one.key_or_group) is not None:
+                raise ValueError(f"{one.input_line}: there is a {one.key_or_group} already; leave out the +")
             if _is_foreign(one, config, swept):
                 foreign.append(one)
             else:
@@ -225,7 +231,12 @@ def _state(job: Job, config: TrainConfig, folder: Path) -> str:
     Raises:
         ValueError: another run is in its folder.
     """
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: a file is where the job's folder would be; take another name=")
     state = str(read_status(folder).get("state", ""))
+    visible = [path.name for path in folder.glob("[!.]*")]  # a lock, or what a killed writer left, is nobody's
+    if visible and not state and "config.yaml" not in visible:
+        raise ValueError(f"{folder}: is not empty, and holds no run; take another name=")
     if state != "running" and can_go_on(folder):
         again = check(resumed(job.config, as_typed(job.words), folder=folder), TrainConfig)
         refuse_another(config, again, folder=folder)

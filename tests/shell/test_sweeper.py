@@ -133,6 +133,7 @@ def test_a_named_sweep_needs_no_flag_which_may_stand_anywhere(command: Command, 
         (["optimizer.lr=interval(1e-4,1e-2)"], ["optimizer.lr=interval(1e-4,1e-2): a sweep takes values, a,b,c;"]),
         (["resume=outputs/x", "seed=0,1"], ["resume=outputs/x: is of one run; a sweep goes on by its name="]),
         (["seed=0,1", "stop_on_failure=maybe"], ["stop_on_failure=maybe: must be true or false"]),
+        (["+seed=3,4"], ["+seed=3: there is a seed already; leave out the +"]),
         (["hydra/launcher=slrum"], ["hydra/launcher=slrum: no such option; there are basic, joblib"]),
     ],
 )
@@ -145,6 +146,18 @@ def test_a_sweep_is_checked_whole_before_it_starts(
         assert f"error: {line}" in result.err
     assert result.out == ""
     assert not list(workdir.iterdir())
+
+
+def test_what_is_no_run_in_a_jobs_place_is_named_before_anything_starts(command: Command, workdir: Path) -> None:
+    sweep = workdir / "outputs" / "sweeps" / "mine"
+    (sweep / "mine_seed-0").mkdir(parents=True)
+    (sweep / "mine_seed-0" / "notes.txt").write_text("somebody's own")
+    (sweep / "mine_seed-1").touch()
+    result = command("train", "-m", *QUICK, "seed=0,1,2", "name=mine")
+    assert result.code == 1
+    assert "mine_seed-0: is not empty, and holds no run; take another name=" in result.err
+    assert "mine_seed-1: a file is where the job's folder would be; take another name=" in result.err
+    assert sorted(path.name for path in sweep.rglob("*")) == ["mine_seed-0", "mine_seed-1", "notes.txt"]
 
 
 def test_the_same_line_runs_only_what_is_missing(command: Command, workdir: Path) -> None:
