@@ -14,7 +14,7 @@ from dcgan.data.pictures import FORMATS
 from dcgan.shell.contents import LOOKED_AT, kind_of
 
 LEAST_SIDE = 4  # pixels, the least that data.resolution may be
-MOST_PIXELS = 2**27  # of one picture; telephones take 108 million
+MOST_PIXELS = 89_478_485  # of one picture, Pillow's own bound: 9459 x 9459
 MOST_BYTES = 2**28  # of its file
 TRANSPARENT = ("RGBA", "LA", "PA", "RGBa", "La")
 
@@ -67,7 +67,7 @@ def _refuse_sizes(width: int, height: int) -> None:
         raise ValueError(f"it has {width} x {height} pixels, {MOST_PIXELS} at most are read; scale it down")
     if min(width, height) < LEAST_SIDE:
         raise ValueError(
-            f"it has {width} x {height} pixels, too few for a picture; {LEAST_SIDE} x {LEAST_SIDE} at least"
+            f"it has {width} x {height} pixels, {LEAST_SIDE} x {LEAST_SIDE} at least"
         )
 
 
@@ -102,6 +102,6 @@ def _reason(error: Exception, content: bytes) -> str:
         return f"it is {kind}"
     if isinstance(error, UnidentifiedImageError):
         return f"it is {kind}, damaged" if kind else "it is damaged, or no image"
-    if isinstance(error, Image.DecompressionBombError):
+    if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more than {MOST_PIXELS} pixels; scale it down"
     return one_line(str(error) or type(error).__name__)

@@ -160,6 +160,7 @@ class Arranged(NamedTuple):
     labels: list[int]
     classes: list[str]  # none: there are no labels
     notes: list[str]
+    names: list[str]  # inside the folders that are around everything
 
 
 def arrange(names: Sequence[str]) -> Arranged:
@@ -172,6 +173,7 @@ def arrange(names: Sequence[str]) -> Arranged:
     depth = _wrapping(parts)
     parts = [part[depth:] for part in parts]
     of_top = _splits({part[0] for part in parts if len(part) > 1})
+    inner = ["/".join(part) for part in parts]
     kept = [i for i, part in enumerate(parts) if not of_top or (part[0] in of_top and len(part) > 1)]
     splits = [of_top[parts[i][0]] if of_top else "" for i in kept]
     folders = [parts[i][1:-1] if of_top else parts[i][:-1] for i in kept]
@@ -182,11 +184,11 @@ def arrange(names: Sequence[str]) -> Arranged:
     of_each = [folder[0] if folder else "" for folder in folders]
     classes = sorted({name for name, split in zip(of_each, splits, strict=True) if split != "test"})
     if bare or len(classes) < 2:
-        return Arranged(kept, splits, [0] * len(kept), [], notes)
+        return Arranged(kept, splits, [0] * len(kept), [], notes, [inner[i] for i in kept])
     if strangers := sorted({*of_each} - {*classes}):
         raise ValueError(f"has the class {one_line(strangers[0])} to test, but not to train on; take it out")
     numbers = {name: number for number, name in enumerate(classes)}
-    return Arranged(kept, splits, [numbers[name] for name in of_each], classes, notes)
+    return Arranged(kept, splits, [numbers[name] for name in of_each], classes, notes, [inner[i] for i in kept])
 
 
 def _left_out(number: int, words: str) -> list[str]:

@@ -20,7 +20,7 @@ from dcgan.data.decode import decode, shorter_side
 from dcgan.data.files import array_in, read_arrays, refuse_other_types
 from dcgan.data.idx import read_idx
 from dcgan.data.labels import labels_of
-from dcgan.data.listing import Listing, arrange, composed, list_pictures
+from dcgan.data.listing import Listing, arrange, list_pictures
 from dcgan.shell.contents import ARRAYS, what_is
 
 WORKERS = 8  # threads at most; Pillow decodes without the interpreter's lock
@@ -154,7 +154,7 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
             content = hashlib.sha256(read(i)).hexdigest()
         except ValueError as error:
             content = str(error)
-        return f"{composed(entries[i].name)} {content}"
+        return f"{found.names[i]} {content}"
 
     skipped = [f"skipped {listing.skipped}"] if listing.skipped else []
     return Collection(

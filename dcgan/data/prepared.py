@@ -210,6 +210,7 @@ def _read(cache: Path, source: Source, data: OwnData) -> Facts:
         try:
             facts = _write(temporary, collection, content, resolution=resolution, channels=data.channels)
             folder = _place(cache, data, content, resolution, facts.channels)
+            shutil.rmtree(folder, ignore_errors=True)  # it is damaged
             temporary.replace(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
