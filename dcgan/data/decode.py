@@ -66,9 +66,7 @@ def _refuse_sizes(width: int, height: int) -> None:
     if width * height > MOST_PIXELS:
         raise ValueError(f"it has {width} x {height} pixels, {MOST_PIXELS} at most are read; scale it down")
     if min(width, height) < LEAST_SIDE:
-        raise ValueError(
-            f"it has {width} x {height} pixels, {LEAST_SIDE} x {LEAST_SIDE} at least"
-        )
+        raise ValueError(f"it has {width} x {height} pixels, {LEAST_SIDE} x {LEAST_SIDE} at least")
 
 
 def _plain(image: Image.Image, background: str) -> np.ndarray:

@@ -74,12 +74,9 @@ def with_facts(data: OwnData) -> tuple[OwnData, Facts]:
         ValueError, OSError: one line; also where a run was trained on other images.
     """
     facts = found(data)
-    for key, there in (("content", facts.content), ("classes", facts.classes)):
-        before = getattr(data, key)
+    for before, there in ((data.content, facts.content), (data.classes, facts.classes)):
         if before not in (None, there):
-            raise ValueError(
-                f"data.folder={data.folder}: holds other images than the run was trained on ({key} differ)"
-            )
+            raise ValueError(f"data.folder={data.folder}: holds other images than the run was trained on")
     filled = replace(
         data,
         resolution=facts.resolution,

@@ -28,7 +28,7 @@ FREE_ON_RESUME = re.compile(
     rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.(root|folder|memory)|metrics\.weights|resume"
 )
 
-INFERRED = ("data.resolution", "data.channels")  # where nobody says
+INFERRED = ("data.resolution", "data.channels", "data.classes", "data.content")  # where nobody says
 
 
 class NothingLeftError(ValueError):
@@ -85,6 +85,8 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
         known = typed
     for override in overrides:
         key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
+        if key == "data" and OmegaConf.select(run, "data.folder") is not None:
+            key = "data.name"  # data.folder cannot be typed, as it must be, without the option that has it
         for leaf in _leaves(typed, "" if key == "experiment" else key):
             now, then = OmegaConf.select(known, leaf), OmegaConf.select(run, leaf)
             if FREE_ON_RESUME.fullmatch(leaf):

@@ -348,4 +348,3 @@ def test_four_idx_files_of_any_size_and_classes(ending: str, tmp_path: Path) -> 
     (tmp_path / f"emnist-t10k-labels-idx1-ubyte{ending}").unlink()
     with pytest.raises(ValueError, match=r"has no t10k-labels-idx1-ubyte \(or .gz\)"):
         found(own_data)
-
