@@ -84,8 +84,14 @@ def test_train_resume_evaluate_and_generate(command: Command, workdir: Path, mon
     record = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     assert (record["data"], record["resolution"]) == ("folder", 12)
 
-    drawn = command("generate", f"run={run}", "n=4", "label=1")
+    drawn = command("generate", f"run={run}", "n=30", "format=npz", "out=drawn.npz")
     assert drawn.code == 0, drawn.err
+    theirs = ["samples=drawn.npz", "data.name=folder", "metrics=inception", "num_samples=20"]
+    assert command("evaluate", *theirs).err.startswith("error: data.folder: no value; data.name=folder needs it")
+    few = command("evaluate", *theirs, there[1])
+    assert "error: split=test: folder has " in few.err
+    scored = command("evaluate", *theirs, there[1], "split=train")
+    assert scored.code == 0, scored.err
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(workdir / "moved" / "red" / "new.png")
     refused = command("train", f"resume={run}", *there, "trainer.max_steps=8")
     assert refused.err == f"error: {there[1]}: holds other images than the run was trained on\n"

@@ -41,6 +41,7 @@ from dcgan.runs.load import load
 from dcgan.training.build import build_data, moved, with_facts
 
 LEAST_FOR_CAS = 200
+LEAST_REAL = 2 * LEAST_SAMPLES  # one half of them is compared with the other
 SEEN_AT = 28  # pixels, the resolution of the classifiers
 
 
@@ -197,7 +198,9 @@ def _own_like(images: Tensor, *, name: str, where: EvaluateData) -> OwnData:
     if where.folder is None:
         raise ValueError(f"data.folder: no value; data.name={name} needs it: data.folder=<path> of the real images")
     told = OmegaConf.load(CONF / "data" / f"{name}.yaml").data
-    told.merge_with(root=where.root, folder=where.folder, resolution=images.shape[2], channels=images.shape[1])
+    told.merge_with(
+        {"root": where.root, "folder": where.folder, "resolution": images.shape[2], "channels": images.shape[1]}
+    )
     own = GROUPS["data"].own[name](**told)
     assert isinstance(own, OwnData)
     return own
@@ -293,9 +296,14 @@ def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Referenc
         shipped = shipped_reference(space, data=data.name, split=split)
         if shipped:
             return shipped
+    images = data.split(split).images
+    if len(images) < LEAST_REAL:
+        raise ValueError(
+            f"split={split}: {data.name} has {len(images)} images there, {LEAST_REAL} at least are needed to compare with"
+        )
     return reference_of(
         space,
-        data.split(split).images,
+        images,
         with_features=True,
         cache=statistics_folder(data.root),
         device=samples.device,
