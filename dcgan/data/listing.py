@@ -17,6 +17,7 @@ from dcgan.data.pictures import CACHE, JUNK, SUFFIXES
 from dcgan.shell.contents import what_is
 
 MOST_UNPACKED, MOST_TIMES = 2**30, 200  # bytes that an archive may unpack to, if that is so often its own size
+MOST_CLASSES = 1000  # whose names a configuration holds
 TRAIN = ("train", "training")
 TEST = ("test", "testing", "val", "valid", "validation")  # the first that is there
 LINK = "it is a link out of the folder; put the picture itself there"
@@ -183,10 +184,14 @@ def arrange(names: Sequence[str]) -> Arranged:
         notes += _left_out(bare, "the folders of classes, so there are no labels")
     of_each = [folder[0] if folder else "" for folder in folders]
     classes = sorted({name for name, split in zip(of_each, splits, strict=True) if split != "test"})
-    if bare or len(classes) < 2:
+    if len(classes) > MOST_CLASSES:
+        notes.append(f"{len(classes):,} folders are no classes ({MOST_CLASSES:,} at most), so there are no labels")
+    if bare or not 2 <= len(classes) <= MOST_CLASSES:
         return Arranged(kept, splits, [0] * len(kept), [], notes, [inner[i] for i in kept])
     if strangers := sorted({*of_each} - {*classes}):
         raise ValueError(f"has the class {one_line(strangers[0])} to test, but not to train on; take it out")
+    if odd := [name for name in classes if not name.isprintable() or "${" in name]:  # which no configuration can hold
+        raise ValueError(f"has a class named {one_line(odd[0])}; rename its folder")
     numbers = {name: number for number, name in enumerate(classes)}
     return Arranged(kept, splits, [numbers[name] for name in of_each], classes, notes, [inner[i] for i in kept])
 

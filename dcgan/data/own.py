@@ -20,7 +20,7 @@ from dcgan.data.decode import decode, shorter_side
 from dcgan.data.files import array_in, read_arrays, refuse_other_types
 from dcgan.data.idx import read_idx
 from dcgan.data.labels import labels_of
-from dcgan.data.listing import Listing, arrange, list_pictures
+from dcgan.data.listing import MOST_CLASSES, Listing, arrange, list_pictures
 from dcgan.shell.contents import ARRAYS, what_is
 
 WORKERS = 8  # threads at most; Pillow decodes without the interpreter's lock
@@ -233,6 +233,9 @@ def _of_tensors(
     given = [one.numpy() for one in labels.values() if one is not None]
     classes = np.unique(given[0]).tolist() if len(given) == len(arrays) else []
     numbers = np.zeros(len(splits), dtype=np.int64)
+    if len(classes) > MOST_CLASSES:
+        notes = [*notes, f"{len(classes):,} labels are no classes ({MOST_CLASSES:,} at most), so there are none"]
+        classes = []
     if len(classes) > 1:
         flat = np.concatenate(given)
         if strangers := sorted({*np.unique(flat).tolist()} - {*classes}):

@@ -299,7 +299,7 @@ def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Referenc
     images = data.split(split).images
     if len(images) < LEAST_REAL:
         raise ValueError(
-            f"split={split}: {data.name} has {len(images)} images there, {LEAST_REAL} at least are needed to compare with"
+            f"split={split}: {data.name} has {len(images)} images there; comparing needs {LEAST_REAL} at least"
         )
     return reference_of(
         space,

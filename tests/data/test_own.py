@@ -77,6 +77,13 @@ def test_what_lies_beside_the_splits_is_left_out_and_classes_of_the_test_alone_a
         arrange(["train/x/a", "train/y/b", "test/z/c"])
 
 
+def test_names_of_classes_go_into_a_configuration() -> None:
+    with pytest.raises(ValueError, match="has a class named .*; rename its folder"):
+        arrange(["${oc.env:HOME}/a", "b/c"])
+    many = arrange([f"{i % 1001}/{i}.png" for i in range(300_000)])  # at once, too
+    assert (many.classes, many.notes) == ([], ["1,001 folders are no classes (1,000 at most), so there are no labels"])
+
+
 def test_what_people_have_beside_their_pictures(tmp_path: Path) -> None:
     mine = save(tmp_path / "mine", noise(3), name="Bild {} \u00fc.PNG")
     Image.fromarray(noise(1)[0]).save(mine / "x.jfif", "JPEG")
