@@ -187,6 +187,7 @@ def test_it_is_read_once_and_anew_where_it_changed(tmp_path: Path, monkeypatch: 
     assert found(data(mine)).resolution == 8  # what was typed once is not what they say
     save(mine, noise(13)[:1], start=3)
     after = both(data(mine))
+    assert len([path for path in (mine / ".dcgan").iterdir() if path.is_dir()]) == 1  # nothing of what was there
     assert not torch.equal(
         torch.cat([before["train"][0], before["test"][0]]), torch.cat([after["train"][0], after["test"][0]])
     )
