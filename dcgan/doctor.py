@@ -26,7 +26,7 @@ def examine(config: DoctorConfig) -> bool:
     print(f"{run}: {read_status(run).get('state', 'no status')}; {len(chosen)} of {len(there)} stretches")
     same = True
     for stretch in sorted(chosen, key=lambda stretch: stretch.first_step):
-        different = replay(run, stretch, root=config.data.root)
+        different = replay(run, stretch, root=config.data.root, folder=config.data.folder)
         same &= not different
         verdict = "the same, bit for bit"
         if different:

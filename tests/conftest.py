@@ -152,6 +152,8 @@ def companions(word: str) -> list[str]:
     """What must be said beside an option, which by itself would be refused."""
     if word.startswith("penalty=") and word != "penalty=none":
         return ["model.discriminator.norm=layer"]
+    if word in ("data=folder", "data=idx"):
+        return [f"data={word[5:]}", "data.folder=mine", "data.resolution=28", "data.channels=1"]
     return ["model.discriminator.norm=spectral"] if word == "loss=wasserstein" else []
 
 

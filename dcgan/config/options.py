@@ -177,14 +177,34 @@ class MomentumOfBoth(OfBoth, Momentum):
 # --- data, metrics, logger
 
 
+RESOLUTION = Rule("must be a multiple of 4, 1024 at most", lambda value: 4 <= value <= 1024 and value % 4 == 0)
+CHANNELS = one_of(1, 3)
+
+
 @dataclass
 class Data(Option):
     root: Annotated[str, PATH]
     batch_size: Annotated[int, Rule("must be at least 2: batch norm needs a batch", lambda value: value >= 2)]
-    resolution: Annotated[
-        int, Rule("must be a multiple of 4, 1024 at most", lambda value: 4 <= value <= 1024 and value % 4 == 0)
-    ]
-    channels: Annotated[int, one_of(1, 3)]
+    resolution: Annotated[int, RESOLUTION]
+    channels: Annotated[int, CHANNELS]
+
+
+@dataclass(kw_only=True)
+class OwnData(Data):
+    """Images of one's own: what is not said of them is filled in when they are read, before anything starts."""
+
+    folder: Annotated[str, PATH]
+    memory: Annotated[float, POSITIVE]
+    resolution: Annotated[int | None, RESOLUTION] = None  # type: ignore[assignment]
+    channels: Annotated[int | None, CHANNELS] = None  # type: ignore[assignment]
+    classes: list[str] | None = None  # the names of the labels, in order
+    content: str | None = None  # a hash: on other images a run does not go on
+
+
+@dataclass(kw_only=True)
+class FolderData(OwnData):
+    background: Annotated[str, one_of("black", "white")]
+    unreadable: Annotated[str, one_of("stop", "skip")]
 
 
 @dataclass
@@ -242,7 +262,7 @@ GROUPS: dict[str, Group] = {
     "optimizer": Group(
         {"adam": AdamOfBoth, "adamw": AdamWOfBoth, "rmsprop": MomentumOfBoth, "sgd": MomentumOfBoth}, OptimizerOfBoth
     ),
-    "data": Group({}, Data),
+    "data": Group({"folder": FolderData, "idx": OwnData}, Data),
     "metrics": Group({"none": Option, "inception": Inception}, Metrics),
     "logger": Group({"wandb": Wandb, "mlflow": MLflow}, Logger),
 }

@@ -135,6 +135,7 @@ class TrainConfig:
 class EvaluateData:
     name: str | None
     root: Annotated[str, PATH]
+    folder: Annotated[str | None, PATH]
 
 
 @dataclass
@@ -173,6 +174,7 @@ class GenerateConfig:
 @dataclass
 class DataRoot:
     root: Annotated[str, PATH]
+    folder: Annotated[str | None, PATH]
 
 
 @dataclass

@@ -62,7 +62,7 @@ def read_samples(path: Path, *, channels: int) -> Found:
     if path.is_dir():
         array, notes = _from_folder(path)
     else:
-        array, given = _from_numpy(path)
+        array, given = read_arrays(path, said=f"samples={path}")
     images = torch.from_numpy(_as_bytes(array, channels, path))
     converted = []
     if channels == 1 and images.shape[1] == 3 and (images.amax(1) - images.amin(1)).max() <= LEVELS_OF_LOSS:
@@ -88,10 +88,7 @@ def _from_folder(folder: Path) -> tuple[np.ndarray, list[str]]:
 
 def _as_bytes(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
     """The array as (N, C, S, S), if it is what it should be."""
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"samples={path}: holds NaN or infinite values; must be uint8, 0 to 255")
-    if array.dtype != np.uint8:
-        raise ValueError(f"samples={path}: is {array.dtype}; must be uint8, 0 to 255{_advice(array)}")
+    refuse_other_types(array, said=f"samples={path}")
     images = _channels_first(array)
     if images is None or images.shape[1] not in (channels, 3) or images.shape[3] % 4 or not images.shape[3]:
         grey = "N x 28 x 28 or N x 1 x 28 x 28 (of three channels too; Stacked-MNIST: data.name=stacked_mnist)"
@@ -106,6 +103,14 @@ def _as_bytes(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
         fix = "x * 255 turns 0 and 1 into it" if images.max() else "all of it is black"
         raise ValueError(f"samples={path}: its largest value is {images.max()}; must go from 0 to 255: {fix}")
     return np.ascontiguousarray(images)
+
+
+def refuse_other_types(array: np.ndarray, *, said: str) -> None:
+    """Raise ValueError, with how to turn it into bytes, where an array is of another type."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{said}: holds NaN or infinite values; must be uint8, 0 to 255")
+    if array.dtype != np.uint8:
+        raise ValueError(f"{said}: is {array.dtype}; must be uint8, 0 to 255{_advice(array)}")
 
 
 def _channels_first(array: np.ndarray) -> np.ndarray | None:
@@ -157,12 +162,19 @@ def _doubts(images: Tensor) -> list[str]:
     return doubts
 
 
-def _from_numpy(path: Path) -> tuple[np.ndarray, Given]:
-    """The images and the labels of an ``.npy`` or ``.npz``, known by what is in it, not by its name."""
+def read_arrays(path: Path, *, said: str) -> tuple[np.ndarray, Given]:
+    """The images and the labels of an ``.npy`` or ``.npz``, known by what is in it, not by its name.
+
+    Args:
+        said: what errors begin with: the key and the path, as they were typed.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong with them.
+    """
     with path.open("rb") as file:
         start = file.read(6)
     if not start.startswith((b"\x93NUMPY", b"PK")):
-        raise ValueError(f"samples={path}: {_no_numpy(path)}")
+        raise ValueError(f"{said}: {_no_numpy(path)}")
     try:
         if start.startswith(b"PK"):
             with zipfile.ZipFile(path) as archive:
@@ -170,9 +182,9 @@ def _from_numpy(path: Path) -> tuple[np.ndarray, Given]:
         with path.open("rb") as file:
             return _array(file, size=os.fstat(file.fileno()).st_size), None
     except zipfile.BadZipFile as error:
-        raise ValueError(f"samples={path}: cannot be read: it is {what_is(path)}") from error
+        raise ValueError(f"{said}: cannot be read: it is {what_is(path)}") from error
     except Exception as error:  # a damaged file makes NumPy and zipfile stumble in many ways
-        raise ValueError(f"samples={path}: cannot be read: {one_line(str(error))}") from error
+        raise ValueError(f"{said}: cannot be read: {one_line(str(error))}") from error
 
 
 def _no_numpy(path: Path) -> str:
@@ -194,7 +206,7 @@ def _from_archive(archive: zipfile.ZipFile, path: Path) -> tuple[np.ndarray, Giv
     with archive.open(there[name]) as file:
         if file.read(6) != b"\x93NUMPY":
             raise ValueError(f"{name} in it is no array; it is {kind}")
-    return _member(archive, there[name]), _labels_in(archive)
+    return array_in(archive, there[name]), _labels_in(archive)
 
 
 def _labels_in(archive: zipfile.ZipFile) -> Given:
@@ -203,12 +215,13 @@ def _labels_in(archive: zipfile.ZipFile) -> Given:
     if name is None:
         return None
     try:
-        return _member(archive, name)
+        return array_in(archive, name)
     except Exception as error:
         return one_line(str(error))
 
 
-def _member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def array_in(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """An array of an archive; nothing is unpickled, and it is held against its header first."""
     with archive.open(name) as file:
         return _array(file, size=archive.getinfo(name).file_size)
 

@@ -3,10 +3,13 @@
 The header is held against the size of the file before anything else is read.
 """
 
+import gzip
+import io
 import math
 import struct
+import zlib
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 import torch
 from torch import Tensor
@@ -19,7 +22,7 @@ DAMAGED = "; it is damaged: fetch it again"
 
 
 def read_idx(path: Path) -> Tensor:
-    """Read an IDX file of unsigned bytes into a uint8 tensor of the shape in its header.
+    """Read an IDX file of unsigned bytes, or its ``.gz``, into a uint8 tensor of the shape in its header.
 
     Raises:
         ValueError: the file is not IDX, holds another type, or is shorter or longer than its header says.
@@ -27,7 +30,10 @@ def read_idx(path: Path) -> Tensor:
     """
     if not path.is_file():
         _refuse(path)
-    with path.open("rb") as file:
+    with path.open("rb") as opened:
+        packed = opened.read(2) == b"\x1f\x8b" and path.suffix == ".gz"
+        opened.seek(0)
+        file, size = _unpacked(opened, path) if packed else (opened, path.stat().st_size)
         magic = file.read(4)
         if len(magic) < 4 or magic[:3] != bytes([0, 0, UNSIGNED_BYTE]):
             _refuse(path)
@@ -38,15 +44,25 @@ def read_idx(path: Path) -> Tensor:
         if len(header) < 4 * num_dims:
             raise ValueError(f"{path} ends inside its header{DAMAGED}")
         shape = struct.unpack(f">{num_dims}I", header)
-        there, promised = path.stat().st_size - file.tell(), math.prod(shape)
+        there, promised = size - file.tell(), math.prod(shape)
         if there != promised:
             raise ValueError(f"{path} holds {there} values, its header promises {promised}{DAMAGED}")
         if not 0 < promised <= LARGEST:
             raise ValueError(f"{path} holds {promised} values, must hold 1 to {LARGEST}{DAMAGED}")
         content = bytearray(promised)
-        if file.readinto(content) < promised:
+        if file.readinto(content) < promised:  # type: ignore[attr-defined]
             raise ValueError(f"{path} became shorter while it was read; try again")
     return torch.frombuffer(content, dtype=torch.uint8).reshape(shape)
+
+
+def _unpacked(packed: IO[bytes], path: Path) -> tuple[IO[bytes], int]:
+    """Its content and how long that is: a small file can unpack to anything."""
+    try:
+        with gzip.GzipFile(fileobj=packed) as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(f"{path} cannot be unpacked ({error}){DAMAGED}") from error
+    return io.BytesIO(content), len(content)
 
 
 def _refuse(path: Path) -> NoReturn:

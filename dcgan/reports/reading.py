@@ -240,7 +240,7 @@ def is_judge(record: Record) -> bool:
 
 def has_collapsed(record: Record, *, data: str) -> bool:
     """Whether most classes of the data set are missing."""
-    modes, classes = measured(record, "modes"), CATALOGUE[data].num_classes
+    modes, classes = measured(record, "modes"), CATALOGUE[data].num_classes or 0
     return modes is not None and classes > 0 and modes < FEW * classes
 
 

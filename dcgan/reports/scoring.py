@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor
 
-from dcgan.config.catalogue import CATALOGUE, data_sets_of, misfit
+from dcgan.config.catalogue import CATALOGUE, WITHOUT_SPACE, data_sets_of, misfit
+from dcgan.config.options import GROUPS, OwnData
 from dcgan.config.registry import lookup
-from dcgan.config.schema import EvaluateConfig
+from dcgan.config.schema import CONF, EvaluateConfig, EvaluateData
 from dcgan.data.files import read_samples
 from dcgan.data.images import PADDED, fit, with_channels
 from dcgan.data.latents import random_seed
@@ -36,9 +38,10 @@ from dcgan.metrics.reference import (
 from dcgan.models.base import class_of_samples
 from dcgan.runs.hardware import resolve_device
 from dcgan.runs.load import load
-from dcgan.training.build import build_data
+from dcgan.training.build import build_data, moved, with_facts
 
 LEAST_FOR_CAS = 200
+LEAST_REAL = 2 * LEAST_SAMPLES  # one half of them is compared with the other
 SEEN_AT = 28  # pixels, the resolution of the classifiers
 
 
@@ -76,7 +79,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         ValueError, OSError: one line on what is wrong.
     """
     generator, trained, checkpoint, step = load(run, checkpoint=config.checkpoint, device=config.device)
-    trained.data.root = config.data.root  # a stranger's checkpoint chooses no path on this machine
+    trained.data = moved(trained.data, root=config.data.root, folder=config.data.folder)
     metrics = config.metrics or trained.metrics
     name, weights = metrics.name, getattr(config.metrics, "weights", None)
     theirs = getattr(trained.metrics, "weights", None)
@@ -86,7 +89,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
             f"type metrics={name} metrics.weights=<file>, or metrics={name} for the published ones"
         )
     if name == "none":
-        name, weights = CATALOGUE[trained.data.name].space, None
+        name, weights = _space_of(trained.data.name), None
     _check_fit(name, trained.data.name)
     default = CATALOGUE[trained.data.name].num_samples
     if config.split == "train":
@@ -99,6 +102,7 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         raise ValueError("cas=true: this generator takes no labels; CAS needs a model.conditional=true, or an .npz")
     if config.cas:
         _check_cas(run, labels, data=trained.data.name, num_samples=num_samples)
+    trained, _ = with_facts(trained)
     seed = _seed(trained.seed, split=config.split) if config.seed is None else config.seed
     space = load_feature_space(name, weights=weights)
     return Samples(
@@ -110,6 +114,14 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
         origin={"run": str(run), "step": step, "checkpoint": checkpoint},
         device=next(generator.parameters()).device,
     )
+
+
+def _space_of(data: str) -> str:
+    """The feature space that knows a data set."""
+    space = CATALOGUE[data].space
+    if not space:
+        raise ValueError(f"metrics=: no feature space knows data={data}; say {WITHOUT_SPACE.partition(',')[0]}")
+    return space
 
 
 def _seed(seed: int, *, split: str) -> int:
@@ -136,7 +148,7 @@ def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
     chosen = subset(len(images), wanted)  # a file may be in the order of its classes
     num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
     space = load_feature_space(metrics, weights=getattr(config.metrics, "weights", None))
-    data = _data_like(images, name=name, root=Path(config.data.root))
+    data = _data_like(images, name=name, where=config.data)
     converted = _conversions(images, metrics=metrics, data=name)
     for note in [*found.notes, *converted.values()]:
         print(f"note: samples={path}: {note}", file=sys.stderr)
@@ -158,16 +170,40 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, str]:
     if metrics == "inception" and config.data.name is None:
         raise ValueError("metrics=inception: knows any data set; say which one, as in data.name=mnist")
     name = config.data.name or next(iter(data_sets_of(metrics or "")), "mnist")
-    record = lookup(CATALOGUE, name, key="data.name")
-    metrics = metrics or record.space
+    lookup(CATALOGUE, name, key="data.name")
+    metrics = metrics or _space_of(name)
     _check_fit(metrics, name)
     return metrics, name
 
 
-def _data_like(images: Tensor, *, name: str, root: Path) -> ImageData:
+def _data_like(images: Tensor, *, name: str, where: EvaluateData) -> ImageData:
     """The real images in the form of these, as a run that draws such was trained on them."""
     channels, resolution = images.shape[1:3]
-    return ImageData(name=name, root=root, batch_size=1, resolution=resolution, channels=channels, d_steps=1, seed=0)
+    own = _own_like(images, name=name, where=where) if CATALOGUE[name].reader == "own" else None
+    root = Path(where.root)
+    return ImageData(
+        name=name,
+        root=root,
+        batch_size=1,
+        resolution=resolution,
+        channels=channels,
+        d_steps=1,
+        seed=0,
+        own=own,
+    )
+
+
+def _own_like(images: Tensor, *, name: str, where: EvaluateData) -> OwnData:
+    """What ``conf/data/`` says of one's own images, at the size of these."""
+    if where.folder is None:
+        raise ValueError(f"data.folder: no value; data.name={name} needs it: data.folder=<path> of the real images")
+    told = OmegaConf.load(CONF / "data" / f"{name}.yaml").data
+    told.merge_with(
+        {"root": where.root, "folder": where.folder, "resolution": images.shape[2], "channels": images.shape[1]}
+    )
+    own = GROUPS["data"].own[name](**told)
+    assert isinstance(own, OwnData)
+    return own
 
 
 def _conversions(images: Tensor, *, metrics: str, data: str) -> dict[str, str]:
@@ -260,9 +296,14 @@ def _reference(space: FeatureSpace, samples: Samples, *, split: str) -> Referenc
         shipped = shipped_reference(space, data=data.name, split=split)
         if shipped:
             return shipped
+    images = data.split(split).images
+    if len(images) < LEAST_REAL:
+        raise ValueError(
+            f"split={split}: {data.name} has {len(images)} images there; comparing needs {LEAST_REAL} at least"
+        )
     return reference_of(
         space,
-        data.split(split).images,
+        images,
         with_features=True,
         cache=statistics_folder(data.root),
         device=samples.device,

@@ -9,7 +9,7 @@ from dcgan.config.rules import shown
 # All other keys are what runs are compared by, those of a new option too. These say where things are, what is shown and
 # kept, on which machine, or are arguments of Lightning's that have but one value here.
 NOT_COMPARED = re.compile(
-    r"name|resume|data\.root|metrics\.weights|(samples|checkpoints|logger)\..*"
+    r"name|resume|data\.(root|folder|memory)|metrics\.weights|(samples|checkpoints|logger)\..*"
     r"|trainer\.(gpus|accelerator|log_every_n_steps|enable_.*|profiler|plugins|default_root_dir|model_registry"
     r"|inference_mode|logger|callbacks|gradient_clip_.*|accumulate_grad_batches|overfit_batches"
     r"|use_distributed_sampler|limit_(val|test|predict)_batches|.*val_.*|barebones)"

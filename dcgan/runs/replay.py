@@ -18,6 +18,7 @@ from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.finite import tensors_of
 from dcgan.runs.run import build_run, fit
+from dcgan.training.build import moved
 from dcgan.training.gan import GAN
 
 COMPARED = ("state_dict", "optimizer_states")
@@ -50,13 +51,14 @@ def stretches(run: Path) -> list[Stretch]:
     return found
 
 
-def replay(run: Path, stretch: Stretch, *, root: str) -> dict[str, float]:
+def replay(run: Path, stretch: Stretch, *, root: str, folder: str | None = None) -> dict[str, float]:
     """Train it again, elsewhere: by how much each tensor differs at its end that is not the same, bit for bit.
 
     Evaluation, pictures and logging, of which training does not depend, are left out.
 
     Args:
         root: where data sets are kept.
+        folder: where the images of a run of one's own are.
 
     Raises:
         ValueError: its learning rates followed the clock.
@@ -68,19 +70,20 @@ def replay(run: Path, stretch: Stretch, *, root: str) -> dict[str, float]:
             f"run={run}: its rates followed the clock (trainer.max_time={config.trainer.max_time}, "
             f"optimizer.schedule={config.optimizer.schedule}); only a run by steps can be trained again"
         )
+    data = moved(config.data, root=root, folder=folder)
     quiet = replace(config.trainer, enable_checkpointing=False, enable_progress_bar=False, log_every_n_steps=0)
     never = 2**31
     config = replace(
         config,
         resume=str(run) if stretch.start else None,
-        data=replace(config.data, root=root),
+        data=data,
         metrics=Option(name="none"),
         logger=Logger(name="none"),
         trainer=quiet,
         samples=replace(config.samples, every=never),
     )
-    with tempfile.TemporaryDirectory() as folder, _threads_of(run):
-        again = build_run(config, Path(folder) / "run", start=stretch.start)
+    with tempfile.TemporaryDirectory() as temporary, _threads_of(run):
+        again = build_run(config, Path(temporary) / "run", start=stretch.start)
         end = _End(stretch.last_step)
         again.trainer.callbacks = [end]  # type: ignore[attr-defined]
         fit(again)

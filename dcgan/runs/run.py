@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -12,6 +13,7 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
+from dcgan.config.catalogue import WITHOUT_SPACE
 from dcgan.config.options import Metrics
 from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
@@ -37,7 +39,7 @@ from dcgan.shell.status import FILE as STATUS
 from dcgan.shell.status import TakenError, owned, shown_results, write_status
 from dcgan.shell.words import pasted
 from dcgan.shell.writing import append_json, replacing
-from dcgan.training.build import build_data, build_gan
+from dcgan.training.build import build_data, build_gan, with_facts
 from dcgan.training.gan import GAN
 
 
@@ -72,6 +74,8 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         NothingLeftError: it has taken all its steps.
         ValueError, FileNotFoundError: one line on what is wrong and what to do.
     """
+    config, notes = with_facts(config)
+    _say(notes, config)
     hardware = resolve_hardware(config.trainer)
     ask_for_gpus_once()
     if config.fast:
@@ -123,6 +127,15 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks, from_step=from_step)
     data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
     return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, start, first_step)
+
+
+@rank_zero_only
+def _say(notes: Sequence[str], config: TrainConfig) -> None:
+    """What was found in one's own images, before anything starts."""
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if notes and config.metrics.name == "none":
+        print(f"note: no feature space knows these images, so no FID is measured; {WITHOUT_SPACE}", file=sys.stderr)
 
 
 def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:

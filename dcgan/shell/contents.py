@@ -40,8 +40,11 @@ def what_is(path: Path) -> str | None:
             start = file.read(LOOKED_AT)
     except OSError:
         return None
-    if start.startswith(b"PK"):
-        return _kind_of_zip(path)
+    return _kind_of_zip(path) if start.startswith(b"PK") else kind_of(start)
+
+
+def kind_of(start: bytes) -> str | None:
+    """As ``what_is``, of a file that begins so."""
     if start[8:10] == b'{"':
         return SAFETENSORS
     known = (words for beginning, words in BEGINNINGS if start.startswith(beginning))

@@ -25,8 +25,10 @@ FREE_TRAINER_KEYS = (
 )
 LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_time")  # over which a rate falls
 FREE_ON_RESUME = re.compile(
-    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.root|metrics\.weights|resume"
+    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.(root|folder|memory)|metrics\.weights|resume"
 )
+
+INFERRED = ("data.resolution", "data.channels", "data.classes", "data.content")  # where nobody says
 
 
 class NothingLeftError(ValueError):
@@ -83,6 +85,8 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
         known = typed
     for override in overrides:
         key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
+        if key == "data" and OmegaConf.select(run, "data.folder") is not None:
+            key = "data.name"  # data.folder cannot be typed, as it must be, without the option that has it
         for leaf in _leaves(typed, "" if key == "experiment" else key):
             now, then = OmegaConf.select(known, leaf), OmegaConf.select(run, leaf)
             if FREE_ON_RESUME.fullmatch(leaf):
@@ -92,6 +96,8 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
                         f"(optimizer.schedule={run.optimizer.schedule}); leave it, or start a new run"
                     )
                 OmegaConf.update(run, leaf, now, force_add=True)
+            elif now is None and leaf in INFERRED:  # from the same images, or it will be refused
+                continue
             elif now != then and (leaf, now) != ("trainer.precision", "auto"):  # which the run has resolved already
                 raise ValueError(f"{leaf}={now}: the run {folder} has {then}; leave it, or start a new run")
     return run
@@ -140,11 +146,17 @@ def _read(path: Path) -> DictConfig:
 def _take_paths(run: DictConfig, typed: DictConfig, overrides: Sequence[str]) -> None:
     """Have ``run`` look where the command line and the environment say: its folder may be a stranger's."""
     root, weights = run.data.root, OmegaConf.select(run, "metrics.weights")
+    folder = OmegaConf.select(run, "data.folder")
     for key in set(path_keys(TrainConfig)) - {"resume"}:
         if OmegaConf.select(run, key) is not None:
             OmegaConf.update(run, key, OmegaConf.select(typed, key))
     if weights is not None and run.metrics.weights is None:
         raise ValueError(f"metrics.weights: the run had {weights}; a run folder chooses no path here: type it again")
+    if folder is not None and run.data.folder is None:
+        raise ValueError(
+            f"data.folder: the run had {folder}; a run folder chooses no path here: "
+            f"type data={run.data.name} data.folder={folder} again"
+        )
     said = "DCGAN_DATA" in os.environ or any(re.match(r"\+*data\.root=", word) for word in overrides)
     if root != run.data.root and not said:
         print(f"note: data.root={run.data.root}: the run had {root}, which must be typed again", file=sys.stderr)

@@ -1,6 +1,6 @@
 """From a configuration to a GAN and its data."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,11 @@ from typing import Any
 import torch
 
 from dcgan.config import options
-from dcgan.config.options import Optimizer, Option
+from dcgan.config.combinations import check_combinations
+from dcgan.config.options import Data, Optimizer, Option, OwnData
 from dcgan.config.registry import lookup
 from dcgan.config.schema import TrainConfig
+from dcgan.data import prepared
 from dcgan.data.latents import random_stream
 from dcgan.data.module import ImageData
 from dcgan.models import MODELS
@@ -89,8 +91,43 @@ def _optimizer(option: Optimizer, *, key: str) -> OptimizerBuilder:
     return partial(lookup(OPTIMIZERS, option.name, key=f"{key}.name"), lr=option.lr, **_own(option, Optimizer))
 
 
+def with_facts(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
+    """What only the images themselves say, filled in and held to the rules; and in words, for a person to know.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong with them, or does not go together now.
+    """
+    if not isinstance(config.data, OwnData):
+        return config, []
+    data, facts = prepared.with_facts(config.data)
+    config = replace(config, data=data)
+    check_combinations(config)
+    classes = data.classes or []
+    if getattr(config.model, "conditional", False) and 0 in facts.to_train:
+        name = classes[facts.to_train.index(0)]
+        raise ValueError(f"data.folder={data.folder}: class {name} has no image to train on; add some, or remove it")
+    return config, prepared.in_words(facts, data)
+
+
+def moved(data: Data, *, root: str, folder: str | None) -> Data:
+    """The data of a run, where the command line says: a stranger's checkpoint chooses no path on this machine.
+
+    Raises:
+        ValueError: it says nothing of images of one's own.
+    """
+    if not isinstance(data, OwnData):
+        return replace(data, root=root)
+    if folder is None:
+        raise ValueError(
+            f"data.folder: the run had {data.folder}; a run folder chooses no path here: type data.folder=<path> again"
+        )
+    return replace(data, root=root, folder=folder)
+
+
 def build_data(config: TrainConfig) -> ImageData:
-    """The DataModule; nothing is read yet."""
+    """The DataModule; nothing is read yet. Of one's own images what ``with_facts`` says is there."""
+    assert config.data.resolution is not None
+    assert config.data.channels is not None
     return ImageData(
         name=config.data.name,
         root=Path(config.data.root),
@@ -99,4 +136,5 @@ def build_data(config: TrainConfig) -> ImageData:
         channels=config.data.channels,
         d_steps=config.d_steps,
         seed=config.seed,
+        own=config.data if isinstance(config.data, OwnData) else None,
     )

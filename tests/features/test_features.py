@@ -127,7 +127,7 @@ def test_a_run_is_evaluated_with_inception(
 
 
 def test_every_space_that_ships_has_a_judge_of_another_make_which_knows_the_same_data() -> None:
-    for record in CATALOGUE.values():
+    for record in (record for record in CATALOGUE.values() if record.space):
         space = load_feature_space(record.space)
         assert space.judges == JUDGES[record.space]
         assert f"{record.space}_residual" in space.judges

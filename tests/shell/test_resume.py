@@ -41,8 +41,9 @@ def run(command: Callable[..., Any], workdir: Path) -> Path:
 
 
 def test_which_keys_are_paths() -> None:
-    assert set(path_keys(SCHEMAS["train"])) == {"data.root", "metrics.weights", "trainer.default_root_dir", "resume"}
-    assert set(path_keys(SCHEMAS["evaluate"])) == {"run", "samples", "out", "data.root", "metrics.weights"}
+    data = {"data.root", "data.folder"}
+    assert set(path_keys(SCHEMAS["train"])) == {*data, "metrics.weights", "trainer.default_root_dir", "resume"}
+    assert set(path_keys(SCHEMAS["evaluate"])) == {"run", "samples", "out", *data, "metrics.weights"}
     assert set(path_keys(SCHEMAS["generate"])) == {"run", "out"}
 
 
