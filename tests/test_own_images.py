@@ -118,6 +118,16 @@ def test_the_same_line_goes_on(command: Command, workdir: Path) -> None:
     assert (again.code, "finished step 4" in again.out) == (0, True), again.err
 
 
+def test_a_sweep_over_them_goes_on(command: Command, workdir: Path) -> None:
+    """What their resolution is was inferred, and the line that was typed does not say it."""
+    pictures(workdir / "mine")
+    line = ["-m", *SHORT, "data=folder", "data.folder=mine", "data.batch_size=8", "trainer.max_steps=2", "name=own"]
+    assert command("train", *line, "seed=0,1").code == 0
+    more = command("train", *line, "seed=0,1,2")
+    assert more.code == 0, more.err
+    assert more.out.startswith("sweep outputs/sweeps/own: 3 jobs (2 finished already)\n")
+
+
 @pytest.mark.parametrize(
     ("words", "line"),
     [

@@ -112,7 +112,7 @@ def refuse_another(config: TrainConfig, run: TrainConfig, *, folder: Path) -> No
     now, then = (OmegaConf.create(asdict(one)) for one in (config, run))
     for key in [*_leaves(now, ""), *_leaves(then, "")]:
         here, there = OmegaConf.select(now, key), OmegaConf.select(then, key)
-        is_free = FREE_ON_RESUME.fullmatch(key) and key not in LENGTH
+        is_free = (FREE_ON_RESUME.fullmatch(key) and key not in LENGTH) or (here is None and key in INFERRED)
         if here != there and not is_free and (key, here) != ("trainer.precision", "auto"):
             told = f"the run {folder} has {shown(there)}, and this line does not say so"
             raise ValueError(f"{key}={shown(here)}: {told}; type {key}={shown(there)}, or take another name=")
