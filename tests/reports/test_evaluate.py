@@ -450,7 +450,7 @@ def test_files_that_cannot_be_scored(command: Command, workdir: Path) -> None:
         "error: metrics.weights: say which metrics it belongs to, as in metrics=<option> metrics.weights=..."
     )
     assert command("evaluate", "samples=few.npy", "data=mnist").err == (
-        "error: data: takes no option here; it has the keys data.name, data.root\n"
+        "error: data: takes no option here; it has the keys data.name, data.root, data.folder\n"
     )
     np.savez("labelled.npz", images=IMAGES, labels=np.arange(30))
     for words, line in (
