@@ -1,5 +1,6 @@
 """A search on Optuna: any number of processes take its trials one by one, and go on with those of the dead."""
 
+import gc
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -152,6 +153,7 @@ def search(plan: Plan, train: Train, *, after: Callable[[optuna.Study], None] = 
         except TakenError as error:  # by a process that no lock of ours reaches, or a person's own
             print(f"note: {error}", file=sys.stderr)
             passed_by.add(trial.number)
+        gc.collect()  # as after a job of a sweep
         after(study)
     return study
 

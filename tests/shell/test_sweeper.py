@@ -1,5 +1,6 @@
 """A sweep is checked whole, runs what is missing, and says how it ended."""
 
+import gc
 import json
 import os
 import re
@@ -186,6 +187,15 @@ def test_the_same_line_runs_only_what_is_missing(command: Command, workdir: Path
     assert less.code == 1
     told = command("train", "-m", *QUICK, "seed=0", "checkpoints.every=1", f"hydra.sweep.dir={sweep}", "name=mine,x")
     assert told.out.startswith(f"sweep {sweep}: 2 jobs")  # wherever it is
+
+
+def test_nothing_of_a_job_is_left_in_memory_after_it(command: Command, workdir: Path) -> None:
+    gc.disable()
+    try:
+        assert command("train", "-m", *QUICK, "seed=0,1").code == 0
+        assert not [one for one in gc.get_objects() if type(one) is GAN]
+    finally:
+        gc.enable()
 
 
 def test_a_job_that_another_process_trains_is_left_alone(command: Command, workdir: Path) -> None:
