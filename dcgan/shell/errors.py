@@ -18,7 +18,7 @@ from dcgan.shell.writing import is_full
 
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, YAMLError)
 INSTEAD = {  # of a path in place of an option's name
-    "data": "; data.root=<folder> says where data sets are kept",
+    "data": "; data=folder data.folder=<path> takes your own images",
     "metrics": "; metrics=inception metrics.weights=<file> names weights",
     "experiment": "; hydra.searchpath=[file://<folder>] finds your own in <folder>/experiment",
     "search": "; hydra.searchpath=[file://<folder>] finds your own in <folder>/search",

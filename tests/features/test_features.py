@@ -106,7 +106,7 @@ def test_a_run_is_evaluated_with_inception(
 ) -> None:
     def few(name: str, root: Path, *, split: str) -> tuple[torch.Tensor, torch.Tensor]:
         images, labels = read_idx_files(name, root, split=split)
-        return images[:16], labels[:16]
+        return images[:20], labels[:20]
 
     monkeypatch.setitem(READERS, "idx", few)
     monkeypatch.setattr(frechet, "FEW", 2)
