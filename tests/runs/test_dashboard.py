@@ -161,15 +161,6 @@ def test_each_job_of_a_sweep_is_a_row_and_what_was_swept_comes_first(
 
 ELSEWHERE = {"data.root", "data.folder", "data.memory", "metrics.weights", "trainer.default_root_dir"}
 ELSEWHERE |= {"name", "resume", "trainer.gpus"}
-    "data.root",
-    "data.folder",
-    "data.memory",
-    "metrics.weights",
-    "trainer.default_root_dir",
-    "name",
-    "resume",
-    "trainer.gpus",
-}
 
 
 def test_every_key_that_changes_what_is_computed_is_in_a_row() -> None:
