@@ -648,6 +648,7 @@ def test_two_processes_make_one_run(workdir: Path) -> None:
     assert len((run / "provenance.jsonl").read_text().splitlines()) == 1
 
 
+@pytest.mark.fault("another number of processes")
 def test_two_processes_compute_what_one_does(command: Command, workdir: Path) -> None:
     """With all that draws or judges: latents, codes, penalty, augmentation, labels, power iterations, clipping."""
     words = [
