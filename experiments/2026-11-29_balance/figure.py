@@ -1,6 +1,6 @@
 """The figure of this study, from the table that dcgan.report wrote: each run, by d_steps, D's rate and D's width.
 
-    python experiments/2026-11-29_balance/figure.py
+python experiments/2026-11-29_balance/figure.py
 """
 
 from pathlib import Path
