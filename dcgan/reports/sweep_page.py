@@ -18,7 +18,7 @@ from dcgan.reports.plain import footnotes, leaderboard, pairs
 from dcgan.reports.sweep import MOST_VALUES, Board, Outcome, Report, Row
 
 MOST_ROWS = 20  # of a leaderboard, the others folded away
-MOST_GRIDS = 12  # of the best groups, embedded; the others' are linked
+MOST_GRIDS = 12  # of the best groups, whole; of the others a corner, which a page of hundreds has room for
 MOST_STRIPS = 8
 IN_STRIP = 6  # steps
 CORNER = 4  # images to a side
@@ -78,7 +78,7 @@ def _board(board: Board, out: Path, *, index: int) -> Values:
     header, *cells = leaderboard(board)
     ids = [f"b{index}-g{row.place}" for row in board.rows]
     rows = [_row(row, out, id_=id_, cells=line) for row, id_, line in zip(board.rows, ids, cells, strict=True)]
-    hidden = f" Grids of the first {MOST_GRIDS} and of the last are here, those of the others in their folders."
+    corners = f" Beyond the first {MOST_GRIDS} a corner of the last grid is here, the whole in the run's folder."
     return {
         "id": f"b{index}",
         "metric": board.objective.metric,
@@ -93,7 +93,7 @@ def _board(board: Board, out: Path, *, index: int) -> Values:
         "strip_seed": _common_seed(board),
         "extremes": list(_extremes(board)),
         "cards_text": "Seeds link to their run folders, which must lie where they did when this page was made."
-        + (hidden if len(rows) > MOST_GRIDS + 1 else ""),
+        + (corners if len(rows) > MOST_GRIDS else ""),
     }
 
 
@@ -204,11 +204,16 @@ def _corner(outcome: Outcome, path: Path) -> list[tuple[bytes, str]]:
     return [found] if found else []
 
 
-def _grid(outcome: Outcome, caption: str) -> Embedded | None:
-    """The last grid of a run."""
+def _grid(outcome: Outcome, caption: str, *, whole: bool = True) -> Embedded | None:
+    """The last grid of a run, or a corner of it."""
     there = pictures.grids(outcome.run.folder)
-    found = pictures.whole(there[max(there)]) if there else None
-    return embed(found[0], f"{caption} at step {max(there):,}", kind=found[1]) if found else None
+    if not there:
+        return None
+    path, caption = there[max(there)], f"{caption} at step {max(there):,}"
+    if not whole:
+        return next((embed(content, caption, kind=kind, pixels=True) for content, kind in _corner(outcome, path)), None)
+    found = pictures.whole(path)
+    return embed(found[0], caption, kind=found[1]) if found else None
 
 
 def _extremes(board: Board) -> Iterator[Embedded]:
@@ -231,8 +236,6 @@ def _extremes(board: Board) -> Iterator[Embedded]:
 
 
 def _row(row: Row, out: Path, *, id_: str, cells: list[str]) -> Values:
-    there = pictures.grids(row.shown.run.folder)
-    shown = row.place <= MOST_GRIDS
     return {
         "id": id_,
         "place": row.place,
@@ -240,8 +243,7 @@ def _row(row: Row, out: Path, *, id_: str, cells: list[str]) -> Values:
         "cells": cells,
         "summary": _summary(row),
         "curve": _curve(row),
-        "grid": _grid(row.shown, f"Seed {row.shown.run.seed}") if shown else None,
-        "grid_link": _link(there[max(there)], out) if there else "",
+        "grid": _grid(row.shown, f"Seed {row.shown.run.seed}", whole=row.place <= MOST_GRIDS),
         "runs": [_run(one, out) for one in row.outcomes],
     }
 

@@ -22,7 +22,7 @@ from dcgan.shell.errors import USER_ERRORS, explain
 from dcgan.shell.folders import folder_name, named
 from dcgan.shell.status import TakenError, write_status
 from dcgan.shell.streams import Forgiving, forgiving
-from dcgan.shell.sweep import SweepSummary, has_failed
+from dcgan.shell.sweep import SweepSummary, failed
 from dcgan.shell.sweeper import DCGANSweeper
 from dcgan.shell.words import STOP, as_typed, for_hydra, value_of
 
@@ -130,7 +130,7 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
 def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch, *, stop: bool) -> Any:
     """Run one job of a sweep. It must not raise: that would end the sweep before its later jobs and its table."""
     shown = " ".join(launch.overrides)
-    if stop and launch.sweep and launch.told and has_failed(launch.sweep):
+    if stop and launch.sweep and launch.told and failed(launch.sweep):
         print(f"\n--- {shown}: not started, for a job has failed (stop_on_failure)")
         with suppress(OSError):
             launch.told.rmdir()  # which Hydra made

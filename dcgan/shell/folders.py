@@ -21,8 +21,13 @@ def folder_name(name: str, told: Sequence[str]) -> str:
 
     Such a path can be pasted behind ``run=``: Hydra stumbles over ``=``, ``,`` and brackets.
     """
-    words = [re.sub(r"[^A-Za-z0-9.]+", "-", override).strip("-") for override in told if override != f"model={name}"]
+    words = [_plain(override) for override in told if override != f"model={name}"]
     full = "_".join([re.sub(r"[^A-Za-z0-9._-]+", "-", name).lstrip("."), *words])
     if len(full) <= LONGEST_NAME:
         return full
     return f"{full[: LONGEST_NAME - 9]}-{hashlib.sha256(full.encode()).hexdigest()[:8]}"
+
+
+def _plain(override: str) -> str:
+    without_plus = re.sub(r"(?<=[0-9.][eE])\+(?=[0-9])", "", override)  # 1e+30 is not 1e-30
+    return re.sub(r"[^A-Za-z0-9.]+", "-", without_plus).strip("-")

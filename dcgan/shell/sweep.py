@@ -1,5 +1,9 @@
-"""How a sweep ends: with a table, and exit code 1 if a job failed."""
+"""What is told of a sweep: a job that fails at once, all of them in a table at the end; exit code 1 if one failed."""
 
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +12,8 @@ from omegaconf import DictConfig
 
 from dcgan.shell.status import FILE, read_status, shown_results
 from dcgan.shell.words import pasted
+
+FAILED = ("failed", "died")
 
 
 class SweepSummary(Callback):
@@ -22,13 +28,34 @@ class SweepSummary(Callback):
         SweepSummary.ended = True
         for path in sorted(sweep.glob(f"*/{FILE}")):
             status = {"state": "unknown", **read_status(path.parent)}
-            SweepSummary.failed |= status["state"] in ("failed", "died")  # a job may have a process of its own
+            SweepSummary.failed |= status["state"] in FAILED  # a job may have a process of its own
             print(f"  {status['state']:<12} {path.parent.name}  {status.get('error') or shown_results(status)}")
         print(f"  report   python -m dcgan.report {pasted('run', sweep)}", flush=True)
 
 
-def has_failed(sweep: Path) -> bool:
-    """Whether a job has failed since the sweep was started, or started again."""
+def failed(sweep: Path) -> list[Path]:
+    """The jobs that have failed since the sweep was started, or started again."""
     started = (sweep / "multirun.yaml").stat().st_mtime
     paths = [path for path in sweep.glob(f"*/{FILE}") if path.stat().st_mtime > started]
-    return any(read_status(path.parent).get("state") == "failed" for path in paths)
+    return [path.parent for path in sorted(paths) if read_status(path.parent).get("state") in FAILED]
+
+
+@contextmanager
+def told_at_once(sweep: Path, *, seconds: float = 2) -> Iterator[None]:
+    """While jobs run whose words go to files of their own, as on SLURM: look so often, and tell which has failed."""
+    over = threading.Event()
+    watch = threading.Thread(target=_tell, args=(sweep, over, seconds), daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()
+
+
+def _tell(sweep: Path, over: threading.Event, seconds: float) -> None:
+    told: set[Path] = set()
+    while not over.wait(seconds):
+        for folder in {*failed(sweep)} - told:
+            print(f"error: {folder}: {read_status(folder).get('error', 'died')}", file=sys.stderr, flush=True)
+            told.add(folder)

@@ -5,6 +5,7 @@ import itertools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,7 @@ from dcgan.shell.folders import folder_name
 from dcgan.shell.resume import AUTO, can_go_on, refuse_another, results_if_finished, resumed
 from dcgan.shell.status import read_status
 from dcgan.shell.submitted import watch_without_accounts
-from dcgan.shell.sweep import SweepSummary
+from dcgan.shell.sweep import SweepSummary, told_at_once
 from dcgan.shell.words import as_typed
 
 CHOICES = {*GROUPS, "experiment", "sweep"}  # of files; all other words set values
@@ -85,10 +86,12 @@ class DCGANSweeper(Sweeper):
         folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(self.config, folder / "multirun.yaml")
         batch = [[*job.words, f"hydra.sweep.subdir={job.folder}"] for job in jobs if not _is_over(job)]
-        if "submitit" in self.config.hydra.launcher._target_:
+        elsewhere = "submitit" in self.config.hydra.launcher._target_
+        if elsewhere:
             watch_without_accounts()
         try:
-            return self.launcher.launch(batch, initial_job_idx=0) if batch else []
+            with told_at_once(folder) if elsewhere else nullcontext():
+                return self.launcher.launch(batch, initial_job_idx=0) if batch else []
         except (SystemExit, KeyboardInterrupt):
             if _is_named(self.config):
                 print(f"sweep {folder}: stopped; the same line goes on with it", file=sys.stderr)

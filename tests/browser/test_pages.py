@@ -121,6 +121,7 @@ def test_a_report_of_forty_groups(forty: Path, opened: Callable[[Path], Any]) ->
     check(page, forty)
     assert len(page.query_selector_all(".leaderboard tbody tr")) == 40
     assert len(page.query_selector_all("article")) == 40
+    assert len(page.query_selector_all("article img")) == 40
     assert len(page.query_selector_all("article pre")) == 120
     titles = [one.inner_text() for one in page.query_selector_all("h2")]
     for title in ("While training", "What each key does", "What keys do together", "All groups at once"):

@@ -1,5 +1,7 @@
 """The page of a report without a browser: one file, whose links lead somewhere; in its figures nothing overlaps."""
 
+import base64
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from synthetic import write_run, write_sweep
 from torch.utils.tensorboard import SummaryWriter
 
 from dcgan.data import images
-from dcgan.reports import figures, frames, pictures
+from dcgan.reports import figures, frames, pictures, sweep_page
 from dcgan.reports.curves import scalars
 from dcgan.reports.files import write_report
 from dcgan.reports.sweep import MOST_VALUES, build_report
@@ -110,13 +112,21 @@ def test_strange_values_are_shown_or_left_out(tmp_path: Path) -> None:
     assert "\x07" not in text
 
 
-def test_forty_groups_have_every_figure_and_few_grids(forty: Path) -> None:
+def size_of(card: str) -> tuple[int, int]:
+    (code,) = re.findall(r"base64,([^\"]+)", card)
+    return Image.open(io.BytesIO(base64.b64decode(code))).size
+
+
+def test_forty_groups_have_every_figure_and_a_picture_of_each(forty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of those beyond the first twelve a corner."""
+    monkeypatch.setattr(sweep_page, "CORNER", 2)
     text = page(forty)
     titles = re.findall("<h2>(.*?)</h2>", text)
     for title in ("While training", "What each key does", "What keys do together", "All groups at once"):
         assert title in titles
-    assert text.count("<article") == 40
-    assert text.count("its last grid</a>") == 28
+    cards = re.findall("<article.*?</article>", text, re.DOTALL)
+    assert [card.count("<img") for card in cards] == [1] * 40
+    assert [size_of(card) for card in cards] == [(122, 122)] * 12 + [(62, 62)] * 28
     assert len(text) < 2_000_000
 
 

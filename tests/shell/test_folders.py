@@ -12,6 +12,7 @@ from dcgan.shell.folders import folder_name, named
         (["optimizer.lr=1e-4", "seed=3"], "dcgan_optimizer.lr-1e-4_seed-3"),
         (["resume=x", "data.root=/x", "++trainer.max_steps=5", "name=dcgan", "experiment=a", "logger=csv"], "dcgan"),
         (["optimizer.betas=[0.5,0.9]"], "dcgan_optimizer.betas-0.5-0.9"),
+        (["penalty.gamma=1e+30", "optimizer.lr=1e-30"], "dcgan_penalty.gamma-1e30_optimizer.lr-1e-30"),
     ],
 )
 def test_a_folder_is_named_by_what_was_typed_that_matters(words: list[str], name: str) -> None:

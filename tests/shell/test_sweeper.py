@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from dcgan.config.schema import CONF
 from dcgan.shell.processes import this_process
 from dcgan.shell.status import TakenError, owned, read_status, write_status
 from dcgan.shell.submitted import watch_without_accounts
+from dcgan.shell.sweep import told_at_once
 from dcgan.shell.sweeper import Planned, _jobs, plan
 from dcgan.shell.words import for_hydra
 from dcgan.training.gan import GAN
@@ -294,13 +296,34 @@ def test_two_sweeps_in_one_second_do_not_share_a_folder(
     assert all("another sweep was started in this second; give this one a name=" in one.err for one in refused)
 
 
-def test_jobs_by_submitit(workdir: Path) -> None:
+def test_jobs_by_submitit_and_one_that_fails_is_told_before_the_end(workdir: Path) -> None:
     """On this machine by its local executor; on SLURM: tests/cluster."""
-    words = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "seed=0", "name=mine"]
+    words = ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5", "optimizer.lr=1e30,1e-3", "name=mine"]
     command = [sys.executable, "-m", "dcgan.train", "-m", *QUICK, *words]
-    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=120)
-    assert result.returncode == 0, result.stderr
-    assert table(result.stdout) == {"mine": "finished"}
+    result = subprocess.run(
+        command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180
+    )
+    assert result.returncode == 1, result.stdout
+    assert sorted(table(result.stdout).values()) == ["failed", "finished"]
+    told = result.stdout.index("error: outputs/sweeps/mine/mine_optimizer.lr-1e30: ")
+    assert told < result.stdout.index("\nsweep outputs")
+
+
+def test_a_job_that_runs_elsewhere_is_told_of_when_it_fails_and_once(
+    workdir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workdir / "multirun.yaml").touch()
+    os.utime(workdir / "multirun.yaml", (1, 1))
+    write_status(workdir / "before", state="failed", error="of another day")
+    os.utime(workdir / "before" / "status.json", (0, 0))
+    with told_at_once(workdir, seconds=0.01):
+        write_status(workdir / "good", state="finished")
+        write_status(workdir / "bad", state="failed", error="step 3: nan")
+        err = ""
+        while "\n" not in err:
+            err += capsys.readouterr().err
+        time.sleep(0.05)
+    assert err + capsys.readouterr().err == f"error: {workdir / 'bad'}: step 3: nan\n"
 
 
 def test_slurm_without_submitit_is_named(command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
