@@ -38,7 +38,7 @@ class Job(NamedTuple):
 
     words: tuple[str, ...]  # of the command line, as Hydra is given them
     varied: tuple[str, ...]  # those of them that differ from job to job, as they were typed
-    config: DictConfig
+    config: DictConfig | Exception  # why there is none
     subdir: str  # as Hydra was told; a dot: it was not
 
 
@@ -139,7 +139,11 @@ def _jobs(words: Sequence[str], loader: Any, master: DictConfig) -> Iterator[Job
     compose = cache(lambda choices: loader.load_sweep_config(master, list(choices)))
     used: set[str] = set()
     for number, combination in enumerate(itertools.product(*map(_values, typed.values()))):
-        job = _composed([read(word) for word in combination], swept, compose, number)
+        overrides = [read(word) for word in combination]
+        try:
+            job = _composed(overrides, swept, compose, number)
+        except USER_ERRORS as error:  # an option that is not there
+            job = Job(combination, _varied(overrides, swept), error, ".")
         used |= {read(word).key_or_group for word in job.words}
         yield job
     if unused := typed.keys() - used:
@@ -175,8 +179,11 @@ def _composed(
         subdir = str(config.hydra.sweep.subdir)
         del config["hydra"]
     used = [one for one in overrides if one not in foreign]
-    varied = [str(one.input_line) for one in used if one.key_or_group in swept]
-    return Job(tuple(str(one.input_line) for one in used), tuple(as_typed(varied)), config, subdir)
+    return Job(tuple(str(one.input_line) for one in used), _varied(used, swept), config, subdir)
+
+
+def _varied(overrides: Sequence[Override], swept: set[str]) -> tuple[str, ...]:
+    return tuple(as_typed([str(one.input_line) for one in overrides if one.key_or_group in swept]))
 
 
 def _is_value(override: Override) -> bool:
@@ -202,19 +209,22 @@ def plan(jobs: Iterator[Job], sweep: Path) -> list[Planned]:
     names: Counter[str] = Counter()
     for job in {job.words: job for job in jobs}.values():
         try:
+            if isinstance(job.config, Exception):
+                raise job.config
             config = check(job.config, TrainConfig, typed=as_typed(job.words))
             if config.resume not in (None, AUTO):
                 raise ValueError(f"resume={config.resume}: is of one run; a sweep goes on by its name=")
             if (identity := repr(asdict(config))) not in seen:
                 seen.add(identity)
                 name = _name(job, config, names)
-                planned.append(Planned(job.words, name, _state(job, config, sweep / name)))
+                planned.append(Planned(job.words, name, _state(job.config, job.words, config, sweep / name)))
         except USER_ERRORS as error:
             wrong[job.varied] = explain(error, "train")
     if len({*wrong.values()}) == 1 and not planned:
         raise ValueError(next(iter(wrong.values())))
     for varied, line in wrong.items():
-        print(f"error: {' '.join(varied)}: {line}", file=sys.stderr)
+        job_named = f"{' '.join(varied)}: "
+        print(f"error: {'' if line.startswith(job_named) else job_named}{line}", file=sys.stderr)
     if wrong:
         raise ValueError(f"{len(wrong)} of {len(wrong) + len(planned)} jobs cannot run (above); none was started")
     return planned
@@ -228,7 +238,7 @@ def _name(job: Job, config: TrainConfig, names: Counter[str]) -> str:
     return name if names[name] == 1 else f"{name}-{names[name]}"
 
 
-def _state(job: Job, config: TrainConfig, folder: Path) -> str:
+def _state(composed: DictConfig, words: Sequence[str], config: TrainConfig, folder: Path) -> str:
     """What became of a job so far.
 
     Raises:
@@ -241,7 +251,7 @@ def _state(job: Job, config: TrainConfig, folder: Path) -> str:
     if visible and not state and "config.yaml" not in visible:
         raise ValueError(f"{folder}: is not empty, and holds no run; take another name=")
     if state != "running" and can_go_on(folder):
-        again = check(resumed(job.config, as_typed(job.words), folder=folder), TrainConfig)
+        again = check(resumed(composed, as_typed(words), folder=folder), TrainConfig)
         refuse_another(config, again, folder=folder)
         if state == "finished" and results_if_finished(folder, again) is None:
             return "to go on"

@@ -51,7 +51,7 @@ def test_eight_jobs_side_by_side_are_killed_and_go_on(workdir: Path) -> None:
         assert "running" not in states(sweep).values()
         before = {name: (state, step_of(sweep / name)) for name, state in states(sweep).items()}
     assert "died" in states(sweep).values()
-    done = subprocess.run(command, env=environment, cwd="killed", capture_output=True, text=True, timeout=600)
+    done = subprocess.run(command, env=environment, cwd="killed", check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert list(states(sweep).values()) == ["finished"] * 8
     for run in sorted(sweep.glob("N_*")):
