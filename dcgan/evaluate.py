@@ -17,15 +17,7 @@ from dcgan.config.schema import EvaluateConfig
 from dcgan.reports.table import compare, describe
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.folders import folder_name
-from dcgan.shell.status import read_status
-
-UNFINISHED = {
-    "running": "is still training",
-    "interrupted": "was stopped before its end",
-    "failed": "failed before its end",
-    "pruned": "was pruned by its search before its end",
-    "died": "died before its end: its process is gone",
-}
+from dcgan.shell.status import UNFINISHED, read_status
 
 if TYPE_CHECKING:
     from dcgan.reports.scoring import Samples, Score

@@ -14,7 +14,7 @@ from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.processes import this_process
-from dcgan.shell.resume import AUTO, NothingLeftError, can_go_on, results_if_finished, resumed
+from dcgan.shell.resume import AUTO, NothingLeftError, can_go_on, refuse_another, results_if_finished, resumed
 from dcgan.shell.slurm import listen
 from dcgan.shell.status import shown_results
 from dcgan.shell.words import pasted
@@ -161,12 +161,13 @@ def start_or_go_on(
     if not can_go_on(folder):
         typed.resume = None
         return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True, judge=judge)
-    typed = check(resumed(config, overrides, folder=folder), TrainConfig)
-    typed.resume = str(folder)
-    if (results := results_if_finished(folder, typed)) is not None:
+    run = check(resumed(config, overrides, folder=folder), TrainConfig)
+    refuse_another(typed, run, folder=folder)
+    run.resume = str(folder)
+    if (results := results_if_finished(folder, run)) is not None:
         print(f"{folder}: finished already ({shown_results({'results': results})})")
         return results
-    return train(typed, folder, overrides=overrides, in_sweep=in_sweep, auto=True, judge=judge)
+    return train(run, folder, overrides=overrides, in_sweep=in_sweep, auto=True, judge=judge)
 
 
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:

@@ -55,11 +55,13 @@ def _planned(config: DictConfig, overrides: Sequence[str]) -> "Plan":
     """What was typed, all of it checked."""
     if "search" not in config:
         raise ValueError(f"search: say which; there are {', '.join(_spaces())}")
+    hydra_config = HydraConfig.get()
+    option = hydra_config.runtime.choices["search"]
+    if not isinstance(config.search, DictConfig):
+        raise ValueError(f"search={option}: is a list; a space has keys of dcgan.train and their values")
     own = check(OmegaConf.masked_copy(config, list(OWN)), SearchConfig, typed=overrides)
     if own.pruning and own.objective != ["fid"]:
         raise ValueError("pruning=true: is by the FID of one step after another; take objective=fid, or pruning=false")
-    hydra_config = HydraConfig.get()
-    option = hydra_config.runtime.choices["search"]
     space = read_space(own.search, name=option)
     paths = [word for word in hydra_config.overrides.hydra if word.startswith("hydra.searchpath=")]
     words = [*paths, *(word for word in overrides if key_of(word) not in OWN)]

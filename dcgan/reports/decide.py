@@ -11,6 +11,7 @@ from dcgan.reports.statistics import MOST_SEEDS, Array, holm, improvement, p_val
 
 SIGNIFICANCE = 0.05
 NAMED = 3  # groups in a sentence
+SMALL = 0.01  # of an FID: a difference that nobody sees
 FLOOR = 1e-6  # of an FID, whose logarithm is taken
 
 
@@ -67,6 +68,12 @@ class Comparison:
     def significant(self) -> bool:
         """Whether the runs that finished differ by more than chance."""
         return self.p_value is not None and self.p_value < SIGNIFICANCE
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the difference is too small to matter, whatever its sign, as far as the interval goes."""
+        bound = math.log1p(SMALL)
+        return self.low is not None and self.high is not None and -bound < self.low < self.high < bound
 
     @property
     def fails_no_more(self) -> bool:
@@ -227,6 +234,8 @@ def _unsettled(first: Group, comparisons: Sequence[Comparison]) -> list[str]:
     needed = f"more than {MOST_SEEDS} seeds would be needed to settle it"
     if nearest.significant:
         needed = f"the runs that finished differ, but {nearest.lower.name} failed more often, which counts against it"
+    elif nearest.is_small:
+        needed = f"whichever is lower, it is by no more than {SMALL:.0%}".replace("%", " %")
     elif nearest.needed is not None:
         least = max(nearest.needed, nearest.shared + 1)
         needed = f"about {least} would settle it"

@@ -16,16 +16,10 @@ from dcgan.metrics.protocol import protocol, read_records
 from dcgan.runs.compared import hyperparameters
 from dcgan.shell.contents import what_is
 from dcgan.shell.resume import LARGEST
-from dcgan.shell.status import read_status
+from dcgan.shell.status import UNFINISHED, read_status
 from dcgan.shell.words import pasted
 
 MARKS = ("config.yaml", "status.json", "metrics.jsonl", "checkpoints")  # of which a run has one from the beginning
-NOT_OVER = {
-    "running": "is still running",
-    "interrupted": "was stopped before its end",
-    "died": "died before its end: its process is gone",
-    "pruned": "was pruned by its search before its end",
-}
 LARGEST_NUMBER = 1e12  # what is above is as good as infinite, and lies in no figure
 FEW = 0.5  # of its classes: a run that ends with fewer has collapsed
 
@@ -92,12 +86,10 @@ class Run:
     def unfinished(self) -> str:
         """Why it is no outcome yet, and what to type; empty: it is one."""
         if self.state in ("interrupted", "died"):
-            return f"{NOT_OVER[self.state]}; python -m dcgan.train {pasted('resume', self.folder)}"
-        if self.state in NOT_OVER:
-            return NOT_OVER[self.state]
-        if self.state not in ("finished", "failed"):
-            return "does not say what became of it (no status.json that can be read)"
-        return ""
+            return f"{UNFINISHED[self.state]}; python -m dcgan.train {pasted('resume', self.folder)}"
+        if self.state in ("finished", "failed"):
+            return ""
+        return UNFINISHED.get(self.state, "does not say what became of it (no status.json that can be read)")
 
     @property
     def unmeasured(self) -> str:

@@ -1,6 +1,7 @@
 """Where a run's scalars and pictures go."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,9 @@ def _wandb(config: Wandb, folder: Path) -> Logger:
     import wandb  # Lightning's logger would ask for it when the run has begun
 
     settings = wandb.Settings(silent=True, console="off")
-    same = hashlib.sha256(str(folder.absolute()).encode()).hexdigest()[:16]  # what is resumed is the same run there
     return WandbLogger(
         name=folder.name,
-        id=same,
+        id=_same(folder),
         resume="allow",
         save_dir=folder,
         project=config.project,
@@ -61,17 +61,22 @@ def _wandb(config: Wandb, folder: Path) -> Logger:
     )
 
 
+def _same(folder: Path) -> str:
+    """What a run is found again by, when it goes on."""
+    return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:16]
+
+
 def _mlflow(config: MLflow, folder: Path, *, going_on: bool) -> Logger:
-    """Its run is found again by the folder, which it has as a tag."""
+    """Its run is found again by a tag."""
     logger = MLFlowLogger(
         experiment_name=config.project,
         run_name=folder.name,
         tracking_uri=config.uri,
-        tags={"folder": str(folder.absolute())},
+        tags={"folder": str(folder.absolute()), "same": _same(folder)},
         artifact_location=str(Path("outputs", "mlflow").absolute()),
     )
     if going_on and (experiment := logger._mlflow_client.get_experiment_by_name(config.project)):
-        asked = f"tags.folder = '{folder.absolute()}'"
+        asked = f"tags.same = '{_same(folder)}'"
         found = logger._mlflow_client.search_runs([experiment.experiment_id], asked, max_results=1)
         logger._run_id = found[0].info.run_id if found else None
     return logger

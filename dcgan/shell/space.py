@@ -110,6 +110,8 @@ def _refuse_few(number: int, shown: str) -> None:
 
 
 def _parsed(key: str, text: Any) -> Override:
+    if isinstance(text, dict):
+        raise ValueError(f"{key}: holds keys of its own; write {key}.{next(iter(text), 'key')}: ... in one line")
     if not isinstance(text, str | int | float):
         raise ValueError(f"{key}: {text}: not in Hydra's notation, {NOTATION}")
     try:

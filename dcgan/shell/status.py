@@ -16,6 +16,13 @@ from dcgan.shell.processes import SIGN_EVERY, lives
 from dcgan.shell.writing import is_full, replacing, to_json
 
 FILE = "status.json"
+UNFINISHED = {
+    "running": "is still training",
+    "interrupted": "was stopped before its end",
+    "failed": "failed before its end",
+    "pruned": "was pruned by its search before its end",
+    "died": "died before its end: its process is gone",
+}
 LOCK = ".lock"  # beside it; the kernel lets go of it when its holder dies, however that happens
 
 

@@ -34,6 +34,15 @@ def test_what_cannot_be_told_apart_is_said_with_the_seeds_that_would_settle_it()
     assert text.endswith("; more than 100 seeds would be needed to settle it.")
 
 
+def test_a_difference_too_small_to_matter_asks_for_no_more_seeds() -> None:
+    a, b = (1.0, 2.0, 4.0, 3.0), (1.001, 2.001, 3.999, 3.001)
+    (text,) = said(group("a", *a), group("b", *b))
+    assert text == (
+        "a and b cannot be told apart with 4 seeds (the FID of the first is the same within 1 %, 95 % interval "
+        "0 % lower to 0 % higher); whichever is lower, it is by no more than 1 %."
+    )
+
+
 def test_differences_are_paired_by_seed() -> None:
     """Seeds that differ by far more than the groups do."""
     values = [1.0, 10.0, 100.0, 1000.0]

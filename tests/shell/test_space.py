@@ -52,6 +52,7 @@ def test_hydras_notation_is_read(text: str, values: Any) -> None:
         ("log(interval(1, 2))", "log(interval(1, 2)): not in Hydra's notation, such as interval(0.1, 1)"),
         ("interval(1", "not in Hydra's notation, such as interval(0.1, 1)"),
         ([1, 2], "[1, 2]: not in Hydra's notation"),
+        ({"lr": "1,2"}, "holds keys of its own; write key.lr: ... in one line"),
     ],
 )
 def test_an_axis_that_is_none_is_refused(text: Any, line: str) -> None:
@@ -96,6 +97,7 @@ def mine(workdir: Path) -> Any:
         (None, "", "search: say which; there are adam, architecture, balance, losses"),
         (None, "search=adm", "search=adm: no such option; there are adam, architecture, balance, losses"),
         ("", "", "search=mine: is empty; a space has keys of dcgan.train"),
+        ("- model.width: 1,2", "", "search=mine: is a list; a space has keys of dcgan.train and their values"),
         (WIDTHS, "trials=0", "trials=0: must be at least 1"),
         (WIDTHS, "trials=many", "trials=many: must be a whole number"),
         (WIDTHS, "sampler=grid", "sampler=grid: must be one of tpe, random"),
