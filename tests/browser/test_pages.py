@@ -1,6 +1,5 @@
 """The report and the evaluation page in headless Chromium, at a desk and on a phone: make test-browser."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -31,18 +30,6 @@ DANGLING = """() => [...document.querySelectorAll('a[href^="#"]')].map(one => on
   .filter(id => !document.getElementById(id))"""
 EMPTY = "() => [...document.images].filter(one => !one.complete || one.naturalWidth === 0).length"
 SMALLEST = "() => Math.min(...[...document.images].map(one => one.getBoundingClientRect().width))"
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium")
-    assert path, "no chromium: make test-browser installs Debian's"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=SIZES)

@@ -1,6 +1,5 @@
 """TensorBoard over a sweep, in headless Chromium, as make dashboard shows it: make test-browser."""
 
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,10 +19,8 @@ SECONDS = 40
 
 
 @pytest.fixture
-def dashboard(command: Callable[..., Any], workdir: Path) -> Iterator[Callable[[str], Any]]:
+def dashboard(command: Callable[..., Any], workdir: Path, chromium: Any) -> Iterator[Callable[[str], Any]]:
     """A page with one of its tabs."""
-    from playwright.sync_api import sync_playwright
-
     result = command("train", *TINY, *SWEEP)
     assert result.code == 0, result.err
     with socket.socket() as free:
@@ -36,17 +33,14 @@ def dashboard(command: Callable[..., Any], workdir: Path) -> Iterator[Callable[[
             with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             time.sleep(1)
-        with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
 
-            def tab(name: str) -> Any:
-                page = chromium.new_page(viewport={"width": 1400, "height": 1000})
-                page.set_default_timeout(1000 * SECONDS)
-                page.goto(f"http://127.0.0.1:{port}/#{name}")
-                return page
+        def tab(name: str) -> Any:
+            page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+            page.set_default_timeout(1000 * SECONDS)
+            page.goto(f"http://127.0.0.1:{port}/#{name}")
+            return page
 
-            yield tab
-            chromium.close()
+        yield tab
     finally:
         server.terminate()
         server.wait(SECONDS)
