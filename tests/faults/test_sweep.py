@@ -28,7 +28,7 @@ def step_of(run: Path) -> int:
     return int(load_checkpoint(last)["global_step"]) if last.exists() else 0
 
 
-@pytest.mark.fault("SIGKILL of a sweep of eight jobs side by side, twice")
+@pytest.mark.fault("SIGKILL of a sweep of eight jobs, two side by side, twice")
 @pytest.mark.trials
 def test_eight_jobs_side_by_side_are_killed_and_go_on(workdir: Path) -> None:
     chosen = random.Random(f"sweep {SEED}")
