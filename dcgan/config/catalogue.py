@@ -22,6 +22,7 @@ class DataSet:
     files: Mapping[str, str] = field(default_factory=dict)  # the MD5 of each raw, unpacked file; empty: unknown
     torchvision: str = ""  # the class that knows the mirrors
     package: str = ""  # npm:<name>@<version> or debian:<name>, where those cannot be reached
+    mirrored: bool = False  # a mirrored image is still one; True for one's own, whose owner knows
     made_of: str = ""  # the data set whose files it is put together from
 
 
@@ -53,6 +54,7 @@ CATALOGUE: dict[str, DataSet] = {
         },
         torchvision="FashionMNIST",
         package="debian:dataset-fashion-mnist",
+        mirrored=True,
     ),
     # Its mirrors' MD5 are of the packed files (torchvision holds them to those), and it ships in no package.
     "kmnist": DataSet(
@@ -76,8 +78,8 @@ CATALOGUE: dict[str, DataSet] = {
         channels=3, num_classes=1000, space="stacked", reader="stacked", num_samples=26_000, made_of="mnist"
     ),
     # One's own, in data.folder.
-    "folder": DataSet(channels=1, num_classes=None, space="", reader="own"),
-    "idx": DataSet(channels=1, num_classes=None, space="", reader="own"),
+    "folder": DataSet(channels=1, num_classes=None, space="", reader="own", mirrored=True),
+    "idx": DataSet(channels=1, num_classes=None, space="", reader="own", mirrored=True),
 }
 WITHOUT_SPACE = "metrics=inception metrics.weights=<file>, which takes any images, or metrics=none"
 

@@ -118,6 +118,11 @@ IMPOSSIBLE = (
         "no norm in the generator has a gain to follow the label; take concat, or model.generator.norm=batch",
     ),
     Clash(
+        "augment.flip",
+        lambda keys: bool(keys["augment.flip"]) and not keys.data.mirrored,
+        "data={keys[data.name]} has images that mean nothing, or another thing, when they are mirrored; leave it false",
+    ),
+    Clash(
         "model.depth",
         lambda keys: keys["model.name"] != "mlp" and not _can_be_halved(keys),
         "data.resolution={keys[data.resolution]} cannot be halved so often; take null, or another resolution",

@@ -109,6 +109,7 @@ class DiffAugment(Augment):
     translation: Annotated[float, SHARE]
     cutout: Annotated[float, SHARE]
     brightness: Annotated[float, NOT_NEGATIVE]
+    flip: bool = False
 
 
 @dataclass(kw_only=True)

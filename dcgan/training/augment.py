@@ -20,20 +20,24 @@ class Augment(Protocol):
 
 
 class DiffAugment:
-    """Translation, cutout and brightness (Zhao et al. 2020). No flips: a mirrored 2 is not a digit.
+    """Translation, cutout and brightness (Zhao et al. 2020), and flips where a mirrored image is still one.
 
     Args:
         translation: the farthest shift, as a share of the side.
         cutout: the side of the square that is blacked out, as a share of the image's.
         brightness: the most that is added to or taken from all pixels, where black to white is 2.
+        flip: mirror every second image, left to right (Karras et al. 2020, x-flips). As half of the real images are
+            shown mirrored, half of the generated ones become so: a mirrored 2 is not a digit.
     """
 
-    def __init__(self, *, translation: float, cutout: float, brightness: float) -> None:
-        self.translation, self.cutout, self.brightness = translation, cutout, brightness
+    def __init__(self, *, translation: float, cutout: float, brightness: float, flip: bool = False) -> None:
+        self.translation, self.cutout, self.brightness, self.flip = translation, cutout, brightness, flip
 
     def __call__(self, images: Tensor, *, draws: Draws, step: int) -> Tensor:
-        """Brightness, then translation, then cutout, as in the authors' code."""
+        """Brightness, then translation, then cutout, as in the authors' code; before them the flip."""
         n = len(images)
+        if self.flip:
+            images = torch.where(draws.uniform(n, 1, 1, 1) < 0.5, images.flip(3), images)
         if self.brightness:
             images = images + (2 * draws.uniform(n, 1, 1, 1) - 1) * self.brightness
         if self.translation:

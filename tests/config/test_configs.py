@@ -311,6 +311,10 @@ def test_a_mistake_is_one_line_and_starts_nothing(word: str, line: str, command:
             ["data=stacked_mnist", "model.conditional=true", "metrics.num_samples=500"],
             "metrics.num_samples=500: a conditional model of stacked_mnist has 1000 classes; draw as many at least",
         ),
+        (
+            ["augment=diffaugment", "augment.flip=true"],
+            "augment.flip=true: data=mnist has images that mean nothing, or",
+        ),
         (["augment=noise", "augment.decay_steps=null"], "augment.decay_steps=null: must have a value"),
         (["augment=noise", "augment.cutout=0.1"], "augment.cutout=0.1: augment=noise has no use for it"),
         (["augment=diffaugment", "augment.translation=2"], "augment.translation=2.0: must be from 0 to 1"),

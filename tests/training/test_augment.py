@@ -81,6 +81,14 @@ def test_brightness_adds_one_number_to_an_image() -> None:
     assert float(added[:, 0].std()) == pytest.approx(1 / 12**0.5, rel=0.1)
 
 
+def test_every_second_image_is_mirrored_left_to_right() -> None:
+    batch = images(500)
+    flipped = DiffAugment(translation=0, cutout=0, brightness=0, flip=True)(batch, draws=draws(), step=0)
+    is_mirrored = (flipped == batch.flip(3)).all(3).all(2).flatten()
+    assert ((flipped == batch).all(3).all(2).flatten() ^ is_mirrored).all()
+    assert 200 < is_mirrored.sum() < 300
+
+
 def test_nothing_asked_is_nothing_done() -> None:
     batch = images()
     assert torch.equal(off()(batch, draws=draws(), step=0), batch)
