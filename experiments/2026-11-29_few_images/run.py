@@ -101,12 +101,5 @@ def main() -> None:
         print({key: line[key] for key in ("images", "augment", "seed", "fid_fashion_test_10k", "coverage")}, flush=True)
 
 
-def prepared_images(split: str) -> torch.Tensor:
-    """uint8 (N, 1, 28, 28)."""
-    from dcgan.data.readers import read
-
-    return read("fashion_mnist", ROOT, split=split)[0]
-
-
 if __name__ == "__main__":
     main()
