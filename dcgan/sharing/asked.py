@@ -34,6 +34,7 @@ FORMATS = {
 ENDINGS = {"grid": ".png", "png": "", "npz": ".npz", "gif": ".gif", "webp": ".webp"}
 KINDS = {".png": "a PNG", ".npz": "an .npz", ".gif": "a GIF", ".webp": "a WebP"}
 NUMBERS = {"grid": 64, "interpolate": 12, "progress": 10, "compare": 10, "sheet": 0}
+MOVING = 100  # images of a grid that moves
 IN_A_ROW = 10  # where there are several rows
 PARTIAL = ".partial"  # what is beside a file or folder that is not finished yet
 
@@ -61,6 +62,8 @@ def number(config: GenerateConfig) -> int:
         return config.n
     if config.text is not None:
         return 1
+    if config.mode == "progress" and config.format != "grid":
+        return MOVING
     return IN_A_ROW if config.mode == "grid" and _in_rows(config) else NUMBERS[config.mode]
 
 

@@ -52,8 +52,8 @@ def in_words(samples: Neighbours, real: Neighbours, *, num_train: int) -> str:
     medians = [float(near.distances[:, 0].median()) for near in (samples, real)]
     return (
         f"Beside each image the nearest of {num_train:,} training images, and how far it is (Euclidean, pixels from 0 "
-        f"to 1). Left: samples, {medians[0]:.2f} in the middle. Right: real images that were not trained on, "
-        f"{medians[1]:.2f} in the middle."
+        f"to 1). Left: samples, median {medians[0]:.2f}. Right: real images that were not trained on, "
+        f"median {medians[1]:.2f}."
     )
 
 

@@ -1,6 +1,6 @@
 """What is to be drawn: which sample of which seed, of which class, each known by its place."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dcgan.config.rules import as_list
 from dcgan.config.schema import GenerateConfig, TrainConfig
-from dcgan.data.latents import sample_latent
+from dcgan.data.latents import sample_latents
 from dcgan.models.base import Generator
 from dcgan.sharing.asked import number, typed
 
@@ -45,29 +45,33 @@ class Drawing:
 
     def latents(self, start: int, stop: int) -> Tensor:
         """Those of the samples at the places from ``start`` up to ``stop``: (N, latent_dim)."""
-        return torch.stack(
+        return torch.cat(
             [
-                sample_latent(
-                    seed=self.rows[place // self.per_row].seed,
-                    number=place % self.per_row,
+                sample_latents(
+                    seed=row.seed,
+                    n=len(numbers),
+                    first=numbers.start,
                     latent_dim=self.latent_dim,
                     truncation=self.truncation,
                 )
-                for place in range(start, stop)
+                for row, numbers in self._parts(start, stop)
             ]
         )
 
     def labels(self, start: int, stop: int) -> Tensor | None:
         """Their classes int64 (N,); None: the generator takes none."""
-        found = []
+        found = [
+            row.label_of(np.arange(numbers.start, numbers.stop))
+            for row, numbers in self._parts(start, stop)
+            if row.label_of
+        ]
+        return torch.from_numpy(np.concatenate(found).astype(np.int64)) if found else None
+
+    def _parts(self, start: int, stop: int) -> Iterator[tuple[Row, range]]:
+        """The rows that these are in, and their numbers there."""
         for i in range(start // self.per_row, (stop - 1) // self.per_row + 1):
             first = i * self.per_row
-            numbers = np.arange(max(start - first, 0), min(stop - first, self.per_row))
-            label_of = self.rows[i].label_of
-            if label_of is None:
-                return None
-            found.append(label_of(numbers))
-        return torch.from_numpy(np.concatenate(found).astype(np.int64))
+            yield self.rows[i], range(max(start - first, 0), min(stop - first, self.per_row))
 
     def images(self, generator: Generator) -> Tensor:
         """All of them: uint8 (N, C, H, W)."""

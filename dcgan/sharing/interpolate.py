@@ -11,7 +11,7 @@ from torch import Tensor
 from dcgan.config.rules import as_list
 from dcgan.config.schema import GenerateConfig
 from dcgan.data.images import tile
-from dcgan.data.latents import sample_latent
+from dcgan.data.latents import sample_latents
 from dcgan.sharing.asked import number
 from dcgan.sharing.draw import class_names, classes
 from dcgan.sharing.stream import Stream, drawn
@@ -42,7 +42,9 @@ def write(config: GenerateConfig, out: Path) -> None:
     labels = None if config.label is None else classes(config.label, names)
     stops = stops_of(as_list(config.seed), labels, num_classes=len(names))
     latents = [
-        sample_latent(seed=stop.seed, number=stop.number, latent_dim=generator.latent_dim, truncation=config.truncation)
+        sample_latents(
+            seed=stop.seed, n=1, first=stop.number, latent_dim=generator.latent_dim, truncation=config.truncation
+        )[0]
         for stop in stops
     ]
     shares = None if not names else [_one_hot(stop.label, len(names)) for stop in stops]

@@ -20,7 +20,7 @@ PANELS = {  # the curves of each, and what they are called
     "loss": {"loss/discriminator": "D", "loss/generator": "G"},
     "share that D gets right": {"accuracy/real": "real images", "accuracy/fake": "fakes"},
 }
-COLOURS = ("#0173b2", "#de8f05")  # told apart by colour-blind eyes too
+STYLES = (("#0173b2", "-"), ("#de8f05", "--"))  # told apart by colour-blind eyes, and where one lies on the other
 WIDTH, RESOLUTION = 3.2, 120  # inches of a grid; pixels of an inch
 SMOOTHED = 50  # points that a curve keeps apart, at least
 LOGGED = "logger=tensorboard and logger=csv keep them"
@@ -85,14 +85,13 @@ def _show(axes: Axes, path: Path, title: str) -> None:
 def _draw(axes: Axes, lines: Mapping[str, Mapping[int, float]], name: str, *, marked: Sequence[int]) -> None:
     for step in marked:
         axes.axvline(step, color="#b8b8b8", lw=0.8, ls=":")
-    for (label, points), colour in zip(lines.items(), COLOURS, strict=True):
+    for (label, points), (colour, style) in zip(lines.items(), STYLES, strict=True):
         steps = np.array(sorted(points))
         values = np.array([points[step] for step in steps])
         width = max(1, len(values) // SMOOTHED)
         if len(values):
-            axes.plot(
-                steps[width - 1 :], np.convolve(values, np.ones(width) / width, "valid"), color=colour, label=label
-            )
+            curve = np.convolve(values, np.ones(width) / width, "valid")
+            axes.plot(steps[width - 1 :], curve, color=colour, ls=style, label=label)
     if name != "loss":
         axes.set_ylim(-0.03, 1.03)
     axes.set_xlabel("step", fontsize=9)
@@ -101,4 +100,4 @@ def _draw(axes: Axes, lines: Mapping[str, Mapping[int, float]], name: str, *, ma
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False)
+    axes.legend(fontsize=8, frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)

@@ -12,7 +12,6 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,7 +30,6 @@ from dcgan.shell.writing import naming, replacing, to_json
 
 CHUNK = 1000  # images at a time; a multiple of what the generator draws at once
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the time of a zip's members: that of writing would make two of the same differ
-COMPRESSION = zipfile.ZIP_DEFLATED
 
 
 class Samples(Protocol):
@@ -112,19 +110,10 @@ class Stream:
 
 
 def drawn(samples: Samples, generator: Generator, *, start: int = 0) -> Iterator[tuple[int, Tensor]]:
-    """The images from ``start`` on, a chunk at a time; the next latents are drawn while the network is at work."""
-
-    def inputs(first: int) -> tuple[Tensor, Tensor | None]:
+    """The images from ``start`` on, a chunk at a time, each with the place of its first."""
+    for first in range(start, len(samples), CHUNK):
         last = min(first + CHUNK, len(samples))
-        return samples.latents(first, last), samples.labels(first, last)
-
-    places = range(start, len(samples), CHUNK)
-    with ThreadPoolExecutor(1) as beside:
-        ahead = [beside.submit(inputs, first) for first in places[:1]]
-        for first in places:
-            latents, labels = ahead.pop().result()
-            ahead += [beside.submit(inputs, first + CHUNK)] if first + CHUNK < len(samples) else []
-            yield first, generator.draw(latents, labels)
+        yield first, generator.draw(samples.latents(first, last), samples.labels(first, last))
 
 
 def identity(config: GenerateConfig, loaded: Loaded) -> dict[str, Any]:
@@ -209,9 +198,8 @@ class Arrays:
                         member.write(labels.numpy().tobytes())
 
     def _member(self, archive: zipfile.ZipFile, name: str) -> Any:
-        info = zipfile.ZipInfo(f"{name}.npy", EPOCH)
-        info.compress_type = COMPRESSION
-        return archive.open(info, "w", force_zip64=True)
+        """Stored as it is: packing digits takes a seventh of the time of drawing them, and saves a third."""
+        return archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True)
 
 
 def _header(shape: tuple[int, ...], dtype: str) -> bytes:
