@@ -116,7 +116,7 @@ def _patterns(
         return {names[label]: in_turn([label]) for label in classes(config.label, names)}
     if config.labels == "data":
         if not names:
-            raise ValueError(f"labels=data: {WITHOUT_LABELS}")
+            raise ValueError(f"labels=data: {WITHOUT_LABELS.replace('null', 'even')}")
         from dcgan.sharing.real import class_shares  # Lightning loads here
 
         return {"": in_proportion(class_shares(config, trained, num_classes=len(names)))}

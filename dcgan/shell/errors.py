@@ -65,6 +65,8 @@ def _of_hydra(error: Exception, entry: str) -> str:
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
         sweep = f"are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+        if entry == "generate" and (values := word.partition("=")[2]):
+            return f"{word}: several values; a list is {word.partition('=')[0]}=[{values}]; as a sweep, add -m"
         how = "; type one, or name the key in a space (conf/search/)" if entry == "tune" else f" {sweep}"
         return f"{word}: several values{how}"
     if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):
