@@ -120,9 +120,7 @@ def write_sweep(
 DIVERGED = "NotFiniteError: step 700: the generator's loss is not finite; lower optimizer.generator.lr"
 
 
-def write_generators(
-    folder: Path, *words: str, steps: Sequence[int] = (0,), classes: Sequence[str] = ()
-) -> Path:
+def write_generators(folder: Path, *words: str, steps: Sequence[int] = (0,), classes: Sequence[str] = ()) -> Path:
     """A run's generators as its checkpoints hold them, without the training: the last, and those of ``steps``.
 
     Each has weights of its own. ``classes``: the run was of a folder of one's own images with these classes.

@@ -61,10 +61,10 @@ class Stream:
             self.partial.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.partial / ".lock")
             try:
-                lock.acquire(timeout=0)
+                alone = lock.acquire(timeout=0)
             except Timeout as error:
                 raise FileExistsError(f"out={self.out}: another process is drawing it; choose another") from error
-            with lock:
+            with alone:
                 self._begin()
                 as_pictures = self.config.format == "png"
                 parts = Pictures(self.partial / "images") if as_pictures else Arrays(self.partial, self.samples)
