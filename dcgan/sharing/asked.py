@@ -60,16 +60,24 @@ def number(config: GenerateConfig) -> int:
     """``n``; where it was not said, what suits what is drawn."""
     if config.n is not None:
         return config.n
-    if config.text is not None:
-        return 1
-    if config.mode == "progress" and config.format != "grid":
-        return MOVING
-    return IN_A_ROW if config.mode == "grid" and _in_rows(config) else NUMBERS[config.mode]
+    one_each = config.mode == "compare" or (config.mode == "progress" and config.format == "grid")
+    if config.mode != "interpolate" and (config.text is not None or _in_rows(config)):
+        return 1 if one_each or config.text is not None else IN_A_ROW
+    return MOVING if config.mode == "progress" and not one_each else NUMBERS[config.mode]
 
 
 def _in_rows(config: GenerateConfig) -> bool:
     labels = as_list(config.label)
     return len(as_list(config.seed)) > 1 or len(labels) > 1 or labels == ["all"]
+
+
+def refuse_more(config: GenerateConfig, there: int, *, most: int) -> None:
+    """Raise ValueError where one picture would have to show more than ``most`` images."""
+    if there > most:
+        way = "; format=npz or png takes any number" if "npz" in FORMATS[config.mode] else ""
+        raise ValueError(
+            f"n={number(config)}: {there:,} images are too many for one picture, which shows {most:,}{way}"
+        )
 
 
 def place(config: GenerateConfig) -> Path:

@@ -21,7 +21,7 @@ from dcgan.sharing.writing import enlarged, labelled, write_animation, write_png
 SAMPLES = 4  # of one seed, that a path goes through where no others are named
 HIGH, HIGH_ALONE = 56, 224  # pixels of an image among others, and of one that moves
 MILLISECONDS = 80  # that it is seen
-MOST = 10_000  # images of one picture or animation
+MOST = 1_000  # images of one picture or animation
 
 Way = Callable[[Tensor, Tensor, float], Tensor]
 
@@ -53,7 +53,9 @@ def write(config: GenerateConfig, out: Path) -> None:
         Stream(route, loaded, config, out).write()
         return
     if len(route) > MOST:
-        raise ValueError(f"n={config.n}: no picture shows {len(route):,} images; format=npz or png takes any number")
+        raise ValueError(
+            f"n={number(config)}: no picture shows {len(route):,} images; format=npz or png takes any number"
+        )
     images = torch.cat([images for _, images in drawn(route, generator)])
     if config.format == "grid":
         write_png(strip(images, legs(stops, names, loop=config.loop), steps=route.steps), out)

@@ -68,7 +68,7 @@ def _drawn(run: Path, kept: Sequence[int], config: GenerateConfig, most: int) ->
     last = generator_of(run, checkpoint="last", device=config.device, weights=config.weights)
     asked = drawing(config, last.generator, last.config)
     if len(asked) > MOST:
-        raise ValueError(f"n={config.n}: no picture shows {len(asked):,} images; take fewer")
+        raise ValueError(f"n={number(config)}: no picture shows {len(asked):,} images; take fewer")
     for step in chosen(sorted({0, *kept, last.step}), config.steps, most=most):
         images = asked.images(_at(run, step, last, config))
         yield Moment(step, images, picture(images, asked, is_text=config.text is not None))

@@ -12,6 +12,7 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Protocol
@@ -103,7 +104,7 @@ class Stream:
             dynamic_ncols=True,
             disable=not sys.stderr.isatty(),
         )
-        with bar:
+        with bar, _saying(f"the same line goes on ({self.partial})"):
             for start, images in drawn(self.samples, self.loaded.generator, start=done):
                 parts.add(start, images)
                 bar.update(len(images))
@@ -114,6 +115,16 @@ def drawn(samples: Samples, generator: Generator, *, start: int = 0) -> Iterator
     for first in range(start, len(samples), CHUNK):
         last = min(first + CHUNK, len(samples))
         yield first, generator.draw(samples.latents(first, last), samples.labels(first, last))
+
+
+@contextmanager
+def _saying(words: str) -> Iterator[None]:
+    """To who stops it, what becomes of it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"note: stopped; {words}", file=sys.stderr)
+        raise
 
 
 def identity(config: GenerateConfig, loaded: Loaded) -> dict[str, Any]:

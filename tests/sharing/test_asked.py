@@ -53,6 +53,8 @@ def test_what_is_asked_for_alone_needs_nothing_else() -> None:
         (["text=2026", "weights=raw", "truncation=0.5"], "grid_best_seed0_text2026_truncation0.5_weightsraw_n1.png"),
         (["mode=interpolate", "loop=true", "format=gif"], "interpolate_best_seed0_looptrue_n12.gif"),
         (["mode=progress", "format=webp"], "progress_seed0_n100.webp"),
+        (["mode=progress", "label=all"], "progress_seed0_labelall_n1.png"),
+        (["mode=compare", "seed=[3,4]", "n=5"], "compare_best_seed-3-4_n5.png"),
         (["mode=sheet", "steps=[0,1000]"], "sheet_steps-0-1000.png"),
     ],
 )
