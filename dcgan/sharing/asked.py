@@ -75,9 +75,7 @@ def refuse_more(config: GenerateConfig, there: int, *, most: int) -> None:
     """Raise ValueError where one picture would have to show more than ``most`` images."""
     if there > most:
         way = "; format=npz or png takes any number" if "npz" in FORMATS[config.mode] else ""
-        raise ValueError(
-            f"n={number(config)}: {there:,} images are too many for one picture, which shows {most:,}{way}"
-        )
+        raise ValueError(f"n={number(config)}: {there:,} images are too many for a picture, which shows {most:,}{way}")
 
 
 def place(config: GenerateConfig) -> Path:

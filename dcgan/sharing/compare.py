@@ -9,7 +9,7 @@ from dcgan.config.schema import GenerateConfig
 from dcgan.data.images import tile
 from dcgan.data.module import InMemory
 from dcgan.metrics.copies import Neighbours, nearest
-from dcgan.sharing.asked import number
+from dcgan.sharing.asked import refuse_more
 from dcgan.sharing.draw import drawing
 from dcgan.sharing.real import real_data
 from dcgan.sharing.weights import generator_of
@@ -23,10 +23,7 @@ def write(config: GenerateConfig, out: Path) -> None:
     """Draw, look for the nearest, and write the picture to ``out``."""
     loaded = generator_of(Path(config.run), checkpoint=config.checkpoint, device=config.device, weights=config.weights)
     asked = drawing(config, loaded.generator, loaded.config)
-    if len(asked) > MOST:
-        raise ValueError(
-            f"n={number(config)}: {len(asked):,} samples are too many for one picture; take {MOST} at most"
-        )
+    refuse_more(config, len(asked), most=MOST)
     data = real_data(config, loaded.config)
     train, test = data.split("train").images, data.split("test")
     images = asked.images(loaded.generator)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dcgan.config.schema import GenerateConfig
 from dcgan.data.images import grid, tile
-from dcgan.sharing.asked import number
+from dcgan.sharing.asked import refuse_more
 from dcgan.sharing.draw import Drawing, drawing
 from dcgan.sharing.stream import Stream
 from dcgan.sharing.weights import generator_of
@@ -24,10 +24,7 @@ def write(config: GenerateConfig, out: Path) -> None:
     if config.format != "grid":
         Stream(asked, loaded, config, out).write()
         return
-    if len(asked) > MOST:
-        raise ValueError(
-            f"n={number(config)}: no picture shows {len(asked):,} images; format=npz or png takes any number"
-        )
+    refuse_more(config, len(asked), most=MOST)
     write_png(picture(asked.images(loaded.generator), asked, is_text=config.text is not None), out)
 
 

@@ -12,7 +12,7 @@ from dcgan.config.rules import as_list
 from dcgan.config.schema import GenerateConfig
 from dcgan.data.images import tile
 from dcgan.data.latents import sample_latents
-from dcgan.sharing.asked import number
+from dcgan.sharing.asked import number, refuse_more
 from dcgan.sharing.draw import class_names, classes
 from dcgan.sharing.stream import Stream, drawn
 from dcgan.sharing.weights import generator_of
@@ -52,10 +52,7 @@ def write(config: GenerateConfig, out: Path) -> None:
     if config.format in ("png", "npz"):
         Stream(route, loaded, config, out).write()
         return
-    if len(route) > MOST:
-        raise ValueError(
-            f"n={number(config)}: no picture shows {len(route):,} images; format=npz or png takes any number"
-        )
+    refuse_more(config, len(route), most=MOST)
     images = torch.cat([images for _, images in drawn(route, generator)])
     if config.format == "grid":
         write_png(strip(images, legs(stops, names, loop=config.loop), steps=route.steps), out)

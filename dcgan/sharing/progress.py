@@ -16,7 +16,7 @@ from dcgan.data.images import GAP, tile
 from dcgan.models.base import Generator
 from dcgan.reports.pictures import evenly, grids
 from dcgan.runs.load import SUFFIX, Loaded
-from dcgan.sharing.asked import USES, number, typed
+from dcgan.sharing.asked import USES, number, refuse_more, typed
 from dcgan.sharing.draw import drawing
 from dcgan.sharing.grid import MOST, picture
 from dcgan.sharing.weights import generator_of, untrained
@@ -29,11 +29,12 @@ SLOWEST, FASTEST = 500, 60  # milliseconds of a frame
 
 
 class Moment(NamedTuple):
-    """What was drawn at a step: a column of images (N, C, H, W), and their grid (3, H', W')."""
+    """What was drawn at a step: a column of images (N, C, H, W), and their grid (3, H', W'); what the images are of."""
 
     step: int
     column: Tensor
     whole: Tensor
+    names: Sequence[str] = ()
 
 
 def write(config: GenerateConfig, out: Path) -> None:
@@ -67,11 +68,11 @@ def _drawn(run: Path, kept: Sequence[int], config: GenerateConfig, most: int) ->
     """From the checkpoints; before the first step, from the weights that the seed gives."""
     last = generator_of(run, checkpoint="last", device=config.device, weights=config.weights)
     asked = drawing(config, last.generator, last.config)
-    if len(asked) > MOST:
-        raise ValueError(f"n={number(config)}: no picture shows {len(asked):,} images; take fewer")
+    refuse_more(config, len(asked), most=MOST)
+    names = [name if i == 0 else "" for name in asked.names for i in range(asked.per_row)]
     for step in chosen(sorted({0, *kept, last.step}), config.steps, most=most):
         images = asked.images(_at(run, step, last, config))
-        yield Moment(step, images, picture(images, asked, is_text=config.text is not None))
+        yield Moment(step, images, picture(images, asked, is_text=config.text is not None), names)
 
 
 def _at(run: Path, step: int, last: Loaded, config: GenerateConfig) -> Generator:
@@ -123,7 +124,8 @@ def strip(moments: Sequence[Moment]) -> Tensor:
     columns = [enlarged(moment.column, to=HIGH) for moment in moments]
     images = torch.stack(columns, 1).flatten(0, 1)
     names = [f"{moment.step:,}" for moment in moments]
-    return labelled(tile(images, columns=len(moments)), columns=names, below="steps of training")
+    rows = moments[0].names if any(moments[0].names) else ()
+    return labelled(tile(images, columns=len(moments)), rows=rows, columns=names, below="steps of training")
 
 
 def _frame(moment: Moment) -> Tensor:

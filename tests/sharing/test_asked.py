@@ -8,7 +8,7 @@ from conftest import composed
 
 from dcgan.config.check import check
 from dcgan.config.schema import GenerateConfig
-from dcgan.sharing.asked import FORMATS, place, refuse
+from dcgan.sharing.asked import FORMATS, place, refuse, refuse_more
 
 
 def asked(*words: str) -> GenerateConfig:
@@ -35,6 +35,14 @@ def test_what_does_not_go_together_is_refused_in_one_line(words: list[str], line
     with pytest.raises(ValueError, match=r"^") as error:
         refuse(asked(*words))
     assert str(error.value).startswith(line)
+
+
+def test_a_picture_has_its_limits() -> None:
+    refuse_more(asked("n=5"), 5, most=5)
+    with pytest.raises(ValueError, match=r"n=6: 6 images are too many for a picture, which shows 5; format=npz or png"):
+        refuse_more(asked("n=6"), 6, most=5)
+    with pytest.raises(ValueError, match=r"n=6: 60 images are too many for a picture, which shows 50$"):
+        refuse_more(asked("n=6", "mode=compare"), 60, most=50)
 
 
 def test_what_is_asked_for_alone_needs_nothing_else() -> None:

