@@ -78,6 +78,11 @@ def refuse_more(config: GenerateConfig, there: int, *, most: int) -> None:
         raise ValueError(f"n={number(config)}: {there:,} images are too many for a picture, which shows {most:,}{way}")
 
 
+def nearest(there: Sequence[int], steps: Sequence[int]) -> list[int]:
+    """Of the steps that there are, those nearest to ``steps``, in order, each once."""
+    return sorted({min(there, key=lambda step: abs(step - wanted)) for wanted in steps}) if there else []
+
+
 def place(config: GenerateConfig) -> Path:
     """Where the result goes.
 

@@ -16,13 +16,14 @@ from dcgan.data.images import GAP, tile
 from dcgan.models.base import Generator
 from dcgan.reports.pictures import evenly, grids
 from dcgan.runs.load import SUFFIX, Loaded
-from dcgan.sharing.asked import USES, number, refuse_more, typed
+from dcgan.sharing.asked import USES, nearest, number, refuse_more, typed
 from dcgan.sharing.draw import drawing
-from dcgan.sharing.grid import MOST, picture
+from dcgan.sharing.grid import picture
 from dcgan.sharing.weights import generator_of, untrained
 from dcgan.sharing.writing import enlarged, labelled, write_animation, write_png
 
 IN_STRIP, IN_ANIMATION = 12, 200  # moments
+MOST = 400  # images of each
 HIGH, HIGH_MOVING = 56, 320  # pixels of an image in the strip, and of the grid that moves
 SECONDS, LAST = 6, 2  # that an animation of many frames takes, and that its last stays
 SLOWEST, FASTEST = 500, 60  # milliseconds of a frame
@@ -57,20 +58,13 @@ def kept_steps(run: Path) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
-def chosen(there: Sequence[int], steps: Sequence[int] | None, *, most: int) -> list[int]:
-    """Of the steps that there are, those nearest to ``steps``; None: the first, the last, and others evenly between."""
-    if steps is None:
-        return evenly(there, most)
-    return sorted({min(there, key=lambda step: abs(step - wanted)) for wanted in steps})
-
-
 def _drawn(run: Path, kept: Sequence[int], config: GenerateConfig, most: int) -> Iterator[Moment]:
     """From the checkpoints; before the first step, from the weights that the seed gives."""
     last = generator_of(run, checkpoint="last", device=config.device, weights=config.weights)
     asked = drawing(config, last.generator, last.config)
     refuse_more(config, len(asked), most=MOST)
     names = [name if i == 0 else "" for name in asked.names for i in range(asked.per_row)]
-    for step in chosen(sorted({0, *kept, last.step}), config.steps, most=most):
+    for step in _chosen(sorted({0, *kept, last.step}), config, most=most):
         images = asked.images(_at(run, step, last, config))
         yield Moment(step, images, picture(images, asked, is_text=config.text is not None), names)
 
@@ -97,11 +91,15 @@ def _of_grids(run: Path, config: GenerateConfig, most: int) -> Iterator[Moment]:
             )
     print(f"note: {run} kept no checkpoints on its way; showing its grids", file=sys.stderr)
     side = _resolution(run)
-    for step in chosen(sorted(there), config.steps, most=most):
+    for step in _chosen(sorted(there), config, most=most):
         whole = _read(there[step])
         rows = min(number(config), (whole.shape[1] - GAP) // (side + GAP))
         column = whole[:, GAP:, GAP : GAP + side]
         yield Moment(step, torch.stack([column[:, i * (side + GAP) :][:, :side] for i in range(rows)]), whole)
+
+
+def _chosen(there: Sequence[int], config: GenerateConfig, *, most: int) -> list[int]:
+    return evenly(there, most) if config.steps is None else nearest(there, config.steps)
 
 
 def _read(path: Path) -> Tensor:

@@ -14,6 +14,7 @@ from PIL import Image
 from dcgan.config.schema import GenerateConfig
 from dcgan.reports.curves import Points, scalars
 from dcgan.reports.pictures import grids
+from dcgan.sharing.asked import nearest
 from dcgan.shell.writing import replacing
 
 PANELS = {  # the curves of each, and what they are called
@@ -48,11 +49,6 @@ def three(there: Sequence[int]) -> list[int]:
     first, last = there[0], there[-1]
     between = nearest([step for step in there if first < step < last], [last // 10])
     return sorted({first, *between, last})
-
-
-def nearest(there: Sequence[int], steps: Sequence[int]) -> list[int]:
-    """Of the steps that there are, those nearest to ``steps``, each once."""
-    return sorted({min(there, key=lambda step: abs(step - wanted)) for wanted in steps}) if there else []
 
 
 def sheet(pictures: Mapping[int, Path], curves: Points, *, title: str) -> Figure:

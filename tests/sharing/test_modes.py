@@ -14,9 +14,9 @@ from dcgan.data.images import save_png
 from dcgan.data.module import InMemory
 from dcgan.metrics.copies import Neighbours
 from dcgan.runs.load import load_generator
+from dcgan.sharing.asked import nearest
 from dcgan.sharing.compare import in_words, of_classes
-from dcgan.sharing.progress import chosen
-from dcgan.sharing.sheet import nearest, sheet, three
+from dcgan.sharing.sheet import sheet, three
 from dcgan.sharing.weights import generator_of, untrained
 from dcgan.sharing.writing import MARGIN
 
@@ -90,12 +90,11 @@ def test_a_run_that_kept_only_grids_shows_those(workdir: Path, command: Any) -> 
 
 
 def test_moments() -> None:
-    assert chosen([0, 100, 200, 300], [90, 120, 1000], most=9) == [100, 300]
-    assert chosen(range(0, 1001, 100), None, most=3) == [0, 500, 1000]
     assert three(range(0, 10_001, 500)) == [0, 1000, 10_000]
     assert three([0, 100, 200, 300]) == [0, 100, 300]
     assert three([5]) == [5]
-    assert nearest([0, 400], [0, 100, 300]) == [0, 400]
+    assert nearest([0, 100, 200, 300], [90, 120, 1000]) == [100, 300]
+    assert nearest([], [5]) == []
 
 
 # --- compare
