@@ -5,7 +5,7 @@ import itertools
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,3 +118,29 @@ def write_sweep(
 
 
 DIVERGED = "NotFiniteError: step 700: the generator's loss is not finite; lower optimizer.generator.lr"
+
+
+def write_generators(folder: Path, *words: str, steps: Sequence[int] = (0,), classes: Sequence[str] = ()) -> Path:
+    """A run's generators as its checkpoints hold them, without the training: the last, and those of ``steps``.
+
+    Each has weights of its own. ``classes``: the run was of a folder of one's own images with these classes.
+    """
+    import torch
+
+    from dcgan.runs.load import save_generator
+    from dcgan.training.build import build_networks
+
+    made = config(*words)
+    if classes:
+        made = replace(made, data=replace(made.data, classes=list(classes)))
+    checkpoints = folder / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    for number, step in enumerate([*steps, steps[-1]]):
+        name = "last" if number == len(steps) else f"step_{step:06d}"
+        generator, _ = build_networks(replace(made, seed=step + 1))
+        raw, _ = build_networks(replace(made, seed=step + 2))
+        state = {f"generator.{key}": value for key, value in raw.state_dict().items()}
+        save_generator(generator, checkpoints / f"{name}.generator.safetensors", config=asdict(made), step=step)
+        torch.save({"config": asdict(made), "state_dict": state}, checkpoints / f"{name}.ckpt")
+    (folder / "config.yaml").write_text(yaml.safe_dump(asdict(made)))
+    return folder

@@ -47,6 +47,16 @@ def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+def _are_whole(value: Any, most: int) -> bool:
+    numbers = as_list(value)
+    return bool(numbers) and all(type(n) is int and 0 <= n <= most for n in numbers)
+
+
+def _are_labels(value: Any) -> bool:
+    labels = as_list(value)
+    return bool(labels) and all(type(one) in (int, str) and str(one).strip() for one in labels)
+
+
 def _are_objectives(value: Any) -> bool:
     names = as_list(value)
     return bool(names) and all(name in ("fid", "cpu_seconds") for name in names) and len({*names}) == len(names)
@@ -100,4 +110,14 @@ GPUS = Rule(
 )
 KEPT = Rule("must be true (all), false (none), or how many", lambda value: type(value) in (bool, int) and value >= 0)
 OBJECTIVES = Rule("must be fid, cpu_seconds, or both, as in [fid,cpu_seconds]", _are_objectives, as_list)
+SEEDS = Rule(
+    "must be a whole number from 0 to 2**32 - 1, or a list of them such as [3,4,5]",
+    lambda value: _are_whole(value, 2**32 - 1),
+    as_list,
+)
+STEPS = Rule(
+    "must be a step, or a list of them such as [0,1000,10000]", lambda value: _are_whole(value, 2**63), as_list
+)
+LABEL = Rule("must be a class, by its number or its name, a list of them such as [3,8], or all", _are_labels, as_list)
+TEXT = Rule("must be what to write, such as 2026", lambda value: value.strip() != "")
 PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", expanded)

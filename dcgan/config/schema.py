@@ -1,7 +1,7 @@
 """The keys of each command's configuration and their types. What they mean is said where they are set, in conf/."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -11,12 +11,17 @@ from dcgan.config.rules import (
     CHECKPOINT,
     GPUS,
     KEPT,
+    LABEL,
     LIMIT,
     NAME,
     NOT_NEGATIVE,
     OBJECTIVES,
     PATH,
+    POSITIVE,
     SEED,
+    SEEDS,
+    STEPS,
+    TEXT,
     Rule,
     at_least,
     left_alone,
@@ -26,6 +31,7 @@ from dcgan.config.rules import (
 NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
 NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
 DEVICE = one_of("auto", "cpu", "cuda", "mps")
+FORMAT = one_of("grid", "png", "npz", "gif", "webp", hint="; nothing that is installed with this writes MP4")
 
 
 @dataclass
@@ -157,24 +163,33 @@ class EvaluateConfig:
 
 
 @dataclass
+class DataRoot:
+    root: Annotated[str, PATH]
+    folder: Annotated[str | None, PATH]
+
+
+@dataclass
 class GenerateConfig:
     """conf/generate.yaml."""
 
     run: Annotated[str, PATH]
     checkpoint: Annotated[str, CHECKPOINT]
-    n: Annotated[int, at_least(1)]
-    seed: Annotated[int, SEED]
-    label: Annotated[int | None, at_least(0)]
-    format: Annotated[str, one_of("grid", "png", "npz")]
+    n: Annotated[int | None, at_least(1)]
+    seed: Annotated[Any, SEEDS]
+    label: Annotated[Any, LABEL]
+    format: Annotated[str, FORMAT]
     out: Annotated[str | None, PATH]
     overwrite: bool
     device: Annotated[str, DEVICE]
-
-
-@dataclass
-class DataRoot:
-    root: Annotated[str, PATH]
-    folder: Annotated[str | None, PATH]
+    mode: Annotated[str, one_of("grid", "interpolate", "progress", "compare", "sheet")] = "grid"
+    text: Annotated[str | None, TEXT] = None
+    labels: Annotated[str, one_of("even", "data")] = "even"
+    truncation: Annotated[float | None, POSITIVE] = None
+    weights: Annotated[str, one_of("averaged", "raw")] = "averaged"
+    path: Annotated[str, one_of("spherical", "linear")] = "spherical"
+    loop: bool = False
+    steps: Annotated[Any, STEPS] = None
+    data: DataRoot = field(default_factory=lambda: DataRoot("data", None))
 
 
 @dataclass

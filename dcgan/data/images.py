@@ -23,9 +23,11 @@ def to_uint8(images: Tensor) -> Tensor:
     Raises:
         ValueError: there is NaN or infinity among them, which would become an ordinary pixel.
     """
-    if not images.isfinite().all():
+    if (
+        images.numel() and not torch.stack(images.aminmax()).isfinite().all()
+    ):  # of all of them it takes 20 times as long
         raise ValueError("images hold NaN or infinite values")
-    return ((images.float() + 1) * 127.5).round().clamp(0, 255).byte()
+    return (images.float() + 1).mul_(127.5).round_().clamp_(0, 255).byte()
 
 
 PADDED = 4  # pixels, the largest difference that is not resized

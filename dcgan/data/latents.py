@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -91,13 +92,79 @@ def draws_of_layers() -> Draws | None:
     return _LAYERS.get()
 
 
-def sample_latents(*, seed: int, n: int, latent_dim: int) -> Tensor:
-    """Latents (n, latent_dim) ~ N(0, 1) of the first ``n`` samples of ``seed``.
+def sample_latents(*, seed: int, n: int, latent_dim: int, first: int = 0, truncation: float | None = None) -> Tensor:
+    """Latents (n, latent_dim) ~ N(0, 1) of ``n`` samples of ``seed``, from number ``first`` on.
 
     Each sample has a stream of its own: sample 17 of seed 3 is the same in any batch and on any device.
+
+    Args:
+        truncation: what is farther from 0 is drawn again until it is not, from the sample's own stream; what is nearer
+            stays. Brock et al. 2019 ("Large scale GAN training for high fidelity natural image synthesis", section
+            3.1): images that are more alike. None: none.
     """
-    draws = [torch.randn(latent_dim, generator=random_stream(seed, "samples", i)) for i in range(n)]
-    return torch.stack(draws)
+    latents = torch.empty(n, latent_dim)
+    for latent, stream in zip(latents.unbind(), _streams(seed, "samples", range(first, first + n)), strict=True):
+        latent.normal_(generator=stream)
+        if truncation is not None:
+            latent.copy_(_truncated(latent, stream, truncation))
+    return latents
+
+
+def _truncated(latent: Tensor, stream: torch.Generator, bound: float) -> Tensor:
+    """Drawing again until it fits, in one draw: through the inverse of the distribution function between the bounds."""
+    low, high = torch.special.ndtr(torch.tensor([-bound, bound], dtype=torch.float64))
+    places = low + (high - low) * torch.rand(latent.shape, generator=stream, dtype=torch.float64)
+    again = torch.special.ndtri(places).clamp(-bound, bound)
+    return torch.where(latent.abs() > bound, again.float(), latent)
+
+
+def _streams(seed: int, purpose: str, steps: range) -> Iterator[torch.Generator]:
+    """``random_stream`` of each step, for a fifth of the time: one generator, of which each step is a new state."""
+    generator, bits, state = torch.Generator(), np.random.Philox(key=0), _STATE.copy()
+    words, shared, fresh = state[_WORDS].view(np.uint64), torch.from_numpy(state), bits.state
+    for key in _keys(seed, purpose, steps):
+        fresh["state"]["key"] = key
+        bits.state = fresh
+        words[:] = bits.random_raw(312).view(np.uint32)
+        generator.set_state(shared)
+        yield generator
+
+
+def _keys(seed: int, purpose: str, steps: range) -> "np.ndarray[Any, np.dtype[np.uint64]]":
+    """(len(steps), 2): what ``SeedSequence([seed, purpose, step])`` keys Philox with, for all steps at once.
+
+    O'Neill 2015, "Developing a seed_seq alternative", with NumPy's constants; in its own words one takes 15 µs.
+    """
+    constants = [seed & _MASK, *([seed >> 32] if seed >> 32 else []), PURPOSES[purpose]]
+    number = np.arange(steps.start, steps.stop, dtype=np.uint32)
+    words = [np.full_like(number, one) for one in constants] + [number]
+    assert len(words) <= 4
+    assert steps.stop <= 2**32
+    hashed = _Hash(0x43B0D7E5, 0x931E8875)
+    pool = [hashed(word) for word in [*words, *[np.zeros_like(number)] * (4 - len(words))]]
+    for source in range(4):
+        for target in range(4):
+            if source != target:
+                mixed = pool[target] * np.uint32(0xCA01F9DD) - hashed(pool[source]) * np.uint32(0x4973F715)
+                pool[target] = mixed ^ (mixed >> np.uint32(16))
+    output = _Hash(0x8B51F9DD, 0x58F38DED)
+    return np.stack([output(word) for word in pool], 1).view(np.uint64)
+
+
+_MASK = 2**32 - 1
+
+
+class _Hash:
+    """The hash of a seed sequence, another one at each call."""
+
+    def __init__(self, start: int, factor: int) -> None:
+        self.constant, self.factor = start, factor
+
+    def __call__(self, words: "np.ndarray[Any, np.dtype[np.uint32]]") -> "np.ndarray[Any, np.dtype[np.uint32]]":
+        words = words ^ np.uint32(self.constant)
+        self.constant = self.constant * self.factor & _MASK
+        words = words * np.uint32(self.constant)
+        return words ^ (words >> np.uint32(16))
 
 
 def own_share(values: Tensor, *, parts: int, rank: int, world: int) -> Tensor:

@@ -41,25 +41,35 @@ class Generator(nn.Module):
         """Draw one image per latent, of the class that labels (N,) say."""
         raise NotImplementedError
 
-    @torch.inference_mode()
     def sample(self, *, n: int, seed: int, labels: Tensor | None = None) -> Tensor:
         """The first ``n`` samples of ``seed``: uint8 (n, C, H, W), on the CPU.
-
-        In float32, evaluation mode and padded batches of one size, so that a sample does not depend on the others.
 
         Args:
             labels: int64 (n,), of a conditional generator; None: as ``class_of_samples`` says.
         """
-        device = next(self.parameters(), torch.empty(0)).device
         latents = sample_latents(seed=seed, n=n, latent_dim=self.latent_dim)
-        labels = class_of_samples(n, num_classes=self.num_classes) if labels is None else labels
+        return self.draw(latents, class_of_samples(n, num_classes=self.num_classes) if labels is None else labels)
+
+    @torch.inference_mode()
+    def draw(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The images of latents (n, latent_dim) of any origin: uint8 (n, C, H, W), on the CPU.
+
+        In float32, evaluation mode and padded batches of one size, so that an image does not depend on the others.
+
+        Args:
+            labels: of a conditional generator, as ``LabelEmbedding`` takes them.
+        """
+        n, device = len(latents), next(self.parameters(), torch.empty(0)).device
         at_once = SAMPLING_BATCH if device.type == "cpu" else SAMPLING_BATCH_OF_GPUS
-        padding = -n % at_once
-        batches = F.pad(latents, (0, 0, 0, padding)).to(device).split(at_once)
-        labelled = F.pad(labels, (0, padding)).to(device).split(at_once) if labels is not None else None
+        batches = _padded(latents, at_once).to(device).split(at_once)
+        labelled = None if labels is None else _padded(labels, at_once).to(device).split(at_once)
         with full_float32(device.type), _evaluating(self):
             images = [to_uint8(self(batch, labelled[i] if labelled else None)).cpu() for i, batch in enumerate(batches)]
         return torch.cat(images)[:n]
+
+
+def _padded(rows: Tensor, multiple: int) -> Tensor:
+    return F.pad(rows, (0, 0) * (rows.ndim - 1) + (0, -len(rows) % multiple))
 
 
 @contextmanager

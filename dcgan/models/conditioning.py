@@ -8,15 +8,27 @@ from dcgan.models.base import Verdict
 EMBEDDING_DIM = 50
 
 
+class LabelEmbedding(nn.Embedding):
+    """A learnt vector for each class; between classes, the mixture of theirs.
+
+    All that a generator knows of a label it looks up in such tables, so this is exactly a mixture of labels: as
+    Dumoulin et al. 2017 (section 3.3) blend the gains and biases of two styles.
+    """
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Labels int64 (N,), or the shares of each class (N, num_classes) that add up to 1 -> (N, embedding_dim)."""
+        return labels @ self.weight if labels.is_floating_point() else super().forward(labels)
+
+
 class LabelledLatents(nn.Module):
     """Latents with an embedding of the class beside them (Mirza and Osindero 2014)."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(num_classes, EMBEDDING_DIM)
+        self.embedding = LabelEmbedding(num_classes, EMBEDDING_DIM)
 
     def forward(self, latents: Tensor, labels: Tensor) -> Tensor:
-        """(N, latent_dim) and labels (N,) -> (N, latent_dim + 50)."""
+        """(N, latent_dim) and labels (N,), or shares (N, num_classes) -> (N, latent_dim + 50)."""
         return torch.cat([latents, self.embedding(labels)], 1)
 
 

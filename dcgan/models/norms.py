@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
+from dcgan.models.conditioning import LabelEmbedding
+
 
 def norm(kind: str, channels: int, *, dense: bool = False, num_classes: int = 0) -> list[nn.Module]:
     """The layers that normalise (N, channels, H, W), or with ``dense`` (N, channels): one, or none.
@@ -31,13 +33,13 @@ class ConditionalNorm(nn.Module):
     def __init__(self, plain: nn.Module, channels: int, num_classes: int) -> None:
         super().__init__()
         self.plain = plain
-        self.gain = nn.Embedding(num_classes, channels)
-        self.bias = nn.Embedding(num_classes, channels)
+        self.gain = LabelEmbedding(num_classes, channels)
+        self.bias = LabelEmbedding(num_classes, channels)
         nn.init.ones_(self.gain.weight)
         nn.init.zeros_(self.bias.weight)
 
     def forward(self, features: Tensor, labels: Tensor) -> Tensor:
-        """(N, C, ...) and labels (N,) -> (N, C, ...)."""
+        """(N, C, ...) and labels (N,), or shares (N, num_classes) -> (N, C, ...)."""
         normalised: Tensor = self.plain(features)
         shape = (*normalised.shape[:2], *(1 for _ in normalised.shape[2:]))
         gain, bias = (table(labels).view(shape).to(normalised.dtype) for table in (self.gain, self.bias))

@@ -64,8 +64,12 @@ def _of_hydra(error: Exception, entry: str) -> str:
         return _no_option(missing, error.options or [])
     if text.startswith("Ambiguous value for argument"):
         word = text.split("'")[1].removeprefix("++")
-        sweep = f"are a sweep; add -m (python -m dcgan.{entry} -m ...)"
-        how = "; type one, or name the key in a space (conf/search/)" if entry == "tune" else f" {sweep}"
+        how = f" are a sweep; add -m (python -m dcgan.{entry} -m ...)"
+        if entry == "tune":
+            how = "; type one, or name the key in a space (conf/search/)"
+        if entry == "generate":  # some of whose keys take a list
+            key, _, values = word.partition("=")
+            how += f"; a list is {key}=[{values}]"
         return f"{word}: several values{how}"
     if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):
         return _no_override(*match.groups())

@@ -51,3 +51,14 @@ def test_shares_together_are_the_batches_of_one_process() -> None:
     shares = [own_share(rows, parts=3, rank=rank, world=2).chunk(3) for rank in range(2)]
     for part, expected in enumerate(rows.chunk(3)):
         assert torch.equal(torch.cat([share[part] for share in shares]), expected)
+
+
+def test_many_samples_at_once_are_of_the_stream_of_each() -> None:
+    for seed in (0, 3, 2**32 - 1, 2**40 + 7):
+        for first in (0, 70_000):
+            streams = [random_stream(seed, "samples", i) for i in range(first, first + 5)]
+            for latent_dim in (7, 100):
+                each = [torch.randn(latent_dim, generator=stream.clone_state()) for stream in streams]
+                assert torch.equal(
+                    sample_latents(seed=seed, n=5, first=first, latent_dim=latent_dim), torch.stack(each)
+                )

@@ -44,7 +44,7 @@ def test_which_keys_are_paths() -> None:
     data = {"data.root", "data.folder"}
     assert set(path_keys(SCHEMAS["train"])) == {*data, "metrics.weights", "trainer.default_root_dir", "resume"}
     assert set(path_keys(SCHEMAS["evaluate"])) == {"run", "samples", "out", *data, "metrics.weights"}
-    assert set(path_keys(SCHEMAS["generate"])) == {"run", "out"}
+    assert set(path_keys(SCHEMAS["generate"])) == {"run", "out", *data}
 
 
 @pytest.mark.parametrize("said", ["environment", "typed", "default"])

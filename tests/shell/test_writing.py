@@ -115,7 +115,8 @@ def test_what_is_drawn_or_scored_on_a_full_disk_is_named_as_it_was_typed(
     command: Any, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = printed_run(command("train", *QUICK).out)
-    monkeypatch.setattr(np, "savez_compressed", raise_full)
+    monkeypatch.setattr("dcgan.sharing.stream.Arrays.add", raise_full)
+    monkeypatch.setattr("dcgan.sharing.writing.encode_png", raise_full)
     monkeypatch.setattr("dcgan.data.images.encode_png", raise_full)
     for words in (["out=a.npz", "format=npz"], ["out=grid.png"], ["out=folder", "format=png"]):
         failed = command("generate", f"run={run}", "n=2", *words)
@@ -133,10 +134,10 @@ def test_a_folder_that_cannot_be_written_to_is_named_as_it_was_typed(
 ) -> None:
     run = printed_run(command("train", *QUICK).out)
 
-    def denied(path: str, *_: Any) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", path)
+    def denied(path: Path, *_: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr("tempfile._os.mkdir", denied)
+    monkeypatch.setattr(Path, "write_bytes", denied)
     failed = command("generate", f"run={run}", "n=2", "out=grid.png")
     assert failed.err.splitlines()[-1] == "error: [Errno 13] Permission denied: 'grid.png'"
 

@@ -1,0 +1,1 @@
+"""What leaves the house: pictures, arrays and animations of a run."""
