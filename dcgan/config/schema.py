@@ -193,6 +193,17 @@ class GenerateConfig:
 
 
 @dataclass
+class ExportConfig:
+    """conf/export.yaml."""
+
+    run: Annotated[str, PATH]
+    checkpoint: Annotated[str, CHECKPOINT]
+    format: Annotated[str, one_of("onnx", "torch", "safetensors")]
+    out: Annotated[str | None, PATH]
+    overwrite: bool
+
+
+@dataclass
 class DoctorConfig:
     """conf/doctor.yaml."""
 
@@ -232,12 +243,15 @@ class ReportConfig:
 CONF = next(
     folder for folder in (Path(__file__).parents[1] / "_conf", Path(__file__).parents[2] / "conf") if folder.is_dir()
 )
-Config = TypeVar("Config", TrainConfig, EvaluateConfig, GenerateConfig, DoctorConfig, ReportConfig, SearchConfig)
+Config = TypeVar(
+    "Config", TrainConfig, EvaluateConfig, GenerateConfig, ExportConfig, DoctorConfig, ReportConfig, SearchConfig
+)
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "generate": GenerateConfig,
     "doctor": DoctorConfig,
+    "export": ExportConfig,
     "tune": TuneConfig,
     "report": ReportConfig,
 }

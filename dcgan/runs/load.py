@@ -42,6 +42,7 @@ def load_generator(run: str | Path, *, checkpoint: str | int = "best", device: s
     """The averaged generator of a run: ``load_generator(run).sample(n=64, seed=3)`` draws uint8 images (64, C, H, W).
 
     Args:
+        run: a run folder, or the file of a generator.
         checkpoint: best, last, or the number of a step that was kept.
 
     Raises:
@@ -50,7 +51,7 @@ def load_generator(run: str | Path, *, checkpoint: str | int = "best", device: s
             configuration.
     """
     if not isinstance(run, str | Path):
-        raise ValueError(f"load_generator({run!r}): takes the path of a run folder")
+        raise ValueError(f"load_generator({run!r}): takes the path of a run folder, or of a generator")
     return load(Path(run), checkpoint=str(checkpoint), device=device).generator
 
 
@@ -121,12 +122,16 @@ def _plain(value: Tensor) -> Tensor:
 
 
 def generator_path(run: Path, checkpoint: str) -> Path:
-    """The file of ``best``, ``last`` or a step. For a run that was never evaluated, the best is the last, with a word.
+    """The file of ``best``, ``last`` or a step; ``run`` itself, if it is a file.
+
+    For a run that was never evaluated, the best is the last, with a word.
 
     Raises:
         FileNotFoundError: not a run folder, or no such checkpoint; the message lists those there are.
         ValueError: the run is of a version that kept no generators.
     """
+    if run.is_file():
+        return run
     folder = run / "checkpoints"
     name = f"step_{int(checkpoint):06d}" if checkpoint.isdigit() else checkpoint
     there = sorted(path.name.removesuffix(SUFFIX) for path in folder.glob(f"*{SUFFIX}"))

@@ -1,0 +1,81 @@
+"""A generator as a folder to hand on: its file, a card, samples."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from torch import Tensor
+
+from dcgan.config.schema import ExportConfig
+from dcgan.data.images import grid, save_png
+from dcgan.runs.load import Loaded, generator_path, load
+from dcgan.sharing.card import card
+from dcgan.sharing.forms import COMPARED, FORMS, TOLERANCE, difference, plain
+from dcgan.shell.writing import naming
+
+WEIGHTS = "generator.safetensors"
+CARD, SAMPLES = "README.md", "samples.png"
+OWN = {CARD, SAMPLES, WEIGHTS, *(form.file for form in FORMS.values())}  # what is ever replaced
+SHOWN = 64  # samples; of a model with labels a row of ten for each of up to ten
+
+
+def place(config: ExportConfig) -> Path:
+    """Where the folder goes.
+
+    Raises:
+        FileExistsError: it is there, and may not be replaced.
+    """
+    run = Path(config.run)
+    out = Path(config.out) if config.out else (run.parent if run.is_file() else run) / "exported" / config.format
+    if not out.exists():
+        return out
+    if not out.is_dir():
+        raise FileExistsError(f"out={out}: is a file, and a folder is written; choose another")
+    if not config.overwrite:
+        raise FileExistsError(f"out={out}: exists; choose another, or overwrite=true")
+    if others := sorted(path.name for path in out.iterdir() if path.name not in OWN):
+        raise FileExistsError(f"out={out}: holds {others[0]} too, which this command did not write; choose another")
+    return out
+
+
+def write_folder(config: ExportConfig, out: Path) -> Path:
+    """Write it beside ``out`` first: an interrupted command leaves no half of it.
+
+    Raises:
+        ValueError: the exported file draws other images than the generator.
+    """
+    run = Path(config.run)
+    loaded = load(run, checkpoint=config.checkpoint, device="cpu")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as temporary:
+        folder = Path(temporary) / "folder"
+        folder.mkdir()
+        said = _write_file(loaded, run, config, folder)
+        save_png(_samples(loaded), folder / SAMPLES)
+        text = card(loaded, run, form=config.format, agreement=said)
+        (folder / CARD).write_text(text, encoding="utf-8", errors="replace")
+        if out.is_dir():
+            shutil.rmtree(out)
+        folder.rename(out)
+    file = next(path for path in sorted(out.iterdir()) if path.name not in (CARD, SAMPLES))
+    print(f"{file}  {file.stat().st_size / 1e6:.1f} MB" + (f"\n  {said}" if said else ""))
+    return out
+
+
+def _write_file(loaded: Loaded, run: Path, config: ExportConfig, folder: Path) -> str:
+    """Write the file, hold it against the generator, and say how well they agree."""
+    if config.format == "safetensors":
+        shutil.copyfile(generator_path(run, config.checkpoint), folder / WEIGHTS)
+        return ""
+    form = FORMS[config.format]
+    form.write(plain(loaded), folder / form.file)
+    found = difference(loaded.generator, form.run(folder / form.file))
+    if not found <= TOLERANCE:
+        raise ValueError(f"format={config.format}: {form.runs_in} draws images that differ by {found:.2g}, in [-1, 1]")
+    return f"{form.runs_in} agrees with dcgan within {found:.1g} over {COMPARED:,} random latents (pixels in [-1, 1])"
+
+
+def _samples(loaded: Loaded) -> Tensor:
+    classes = loaded.generator.num_classes
+    number = 10 * min(classes, 10) if classes else SHOWN
+    return grid(loaded.generator.sample(n=number, seed=0), num_classes=classes)
