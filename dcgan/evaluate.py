@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from dcgan.config.registry import lookup
 from dcgan.config.schema import EvaluateConfig
 from dcgan.reports.table import compare, describe
 from dcgan.shell.cli import Launch, cli
+from dcgan.shell.composed import composed
 from dcgan.shell.folders import folder_name
 from dcgan.shell.status import UNFINISHED, read_status
 
@@ -42,6 +44,39 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
         print(f"note: {run}: {UNFINISHED[state]}", file=sys.stderr)
     prefix = f"{run.resolve().name}_" if config.out else ""
     return _evaluate(scoring.samples_of_run(run, config), config, out=Path(config.out or run), prefix=prefix)
+
+
+def evaluate_samples(images: Any, labels: Any = None, *, overrides: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Score an array of images as ``python -m dcgan.evaluate samples=<file>`` does; nothing is written.
+
+    Args:
+        images: uint8, (N, H, W), (N, C, H, W) or (N, H, W, C), as an array or a tensor.
+        labels: whole numbers (N,), for ``cas=true``.
+        overrides: words of that command, such as ``["metrics=fashion", "num_samples=2000"]``.
+
+    Returns:
+        A record for the feature space, and one for each of its judges: ``records[0]["value"]`` is the FID.
+
+    Raises:
+        ValueError, OSError: one line on what is wrong.
+    """
+    import numpy as np
+
+    from dcgan.reports import scoring
+    from dcgan.runs.called import nothing_left_behind
+
+    with nothing_left_behind(), tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "samples.npz"
+        arrays: dict[str, Any] = {"images": np.asarray(images)}
+        np.savez(path, **arrays | ({} if labels is None else {"labels": np.asarray(labels)}))
+        words = [f"samples={path}", *overrides]
+        config = check(composed(words, entry="evaluate"), EvaluateConfig, typed=words)
+        try:
+            samples = scoring.samples_of_file(path, config, name="images")
+        except ValueError as error:
+            raise ValueError(str(error).replace(f"samples={path}", "images")) from error
+        found = scoring.score(samples, split=config.split, memorisation=config.memorisation, cas=config.cas)
+    return found.records
 
 
 def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: str) -> list[dict[str, Any]]:

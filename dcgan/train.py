@@ -1,11 +1,15 @@
-"""``python -m dcgan.train [group=option ...] [key=value ...]``: train a GAN, into a run folder."""
+"""``python -m dcgan.train [group=option ...] [key=value ...]``: train a GAN, into a run folder.
+
+From Python: ``dcgan.train(["loss=hinge", "trainer.max_steps=200"])``.
+"""
 
 import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig
 
@@ -13,11 +17,12 @@ from dcgan.config.check import check
 from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
+from dcgan.shell.composed import composed
 from dcgan.shell.processes import this_process
 from dcgan.shell.resume import AUTO, NothingLeftError, can_go_on, refuse_another, results_if_finished, resumed
 from dcgan.shell.slurm import listen
 from dcgan.shell.status import shown_results
-from dcgan.shell.words import pasted
+from dcgan.shell.words import pasted, value_of
 
 if TYPE_CHECKING:
     from dcgan.runs.evaluation import Judge
@@ -170,22 +175,59 @@ def start_or_go_on(
     return train(run, folder, overrides=overrides, in_sweep=in_sweep, auto=True, judge=judge)
 
 
+class Trained(NamedTuple):
+    """A run that was trained, or was finished already."""
+
+    folder: Path
+    results: dict[str, float]  # steps, seconds, images_per_second, and the last and best FID where it was evaluated
+
+
 def main(config: DictConfig, launch: Launch) -> dict[str, float]:
     """Train what the command line composed to."""
     listen()
+    return _started(config, launch).results
+
+
+def _started(config: DictConfig, launch: Launch) -> Trained:
     if launch.sweep is not None or shown(config.resume) == AUTO:
         folder = launch.standing_folder(check(config, TrainConfig, typed=launch.overrides).name)
-        return start_or_go_on(config, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
+        results = start_or_go_on(config, folder, overrides=launch.overrides, in_sweep=launch.sweep is not None)
+        return Trained(folder, results)
     if config.resume is None:
         typed = check(config, TrainConfig, typed=launch.overrides)
-        return train(typed, launch.folder(typed.name), overrides=launch.overrides)
+        folder = launch.folder(typed.name)
+        return Trained(folder, train(typed, folder, overrides=launch.overrides))
     folder = Path(expanded(shown(config.resume)))
     if launch.told is not None:
         raise ValueError(f"hydra.run.dir={launch.told}: resume={folder} goes on in its own folder; leave it out")
     typed = check(resumed(config, launch.overrides, folder=folder), TrainConfig)
     typed.resume = str(folder)
-    return train(typed, folder, overrides=launch.overrides)
+    return Trained(folder, train(typed, folder, overrides=launch.overrides))
 
+
+class _Command(ModuleType):
+    """This module as it is called: ``dcgan.train`` is the command's module, and in Python its function."""
+
+    def __call__(self, overrides: Sequence[str] = ()) -> Trained:
+        """Train what ``python -m dcgan.train <overrides>`` would.
+
+        Args:
+            overrides: the words, ``["experiment=quick", "trainer.max_steps=200"]``.
+
+        Raises:
+            ValueError, FileNotFoundError: one line on what is wrong.
+            SystemExit: somebody asked it to stop; it is saved.
+        """
+        words = list(overrides)
+        told = next((Path(value_of(word)) for word in words if word.startswith("hydra.run.dir=")), None)
+        config = composed(words, entry="train")
+        from dcgan.runs.called import nothing_left_behind  # torch loads here
+
+        with nothing_left_behind():
+            return _started(config, Launch(words, sweep=None, told=told))
+
+
+sys.modules[__name__].__class__ = _Command
 
 if __name__ == "__main__":
     cli("train", main)

@@ -15,8 +15,9 @@ from dcgan import train
 from dcgan.config.check import check
 from dcgan.config.schema import SearchConfig
 from dcgan.shell.cli import Launch, cli
+from dcgan.shell.composed import composed
 from dcgan.shell.slurm import listen
-from dcgan.shell.space import Point, check_space, composed, key_of, read_space, words_of
+from dcgan.shell.space import Point, check_space, key_of, read_space, words_of
 
 if TYPE_CHECKING:
     from dcgan.runs.evaluation import Judge
@@ -37,7 +38,7 @@ def tune(plan: "Plan") -> None:
 
     def trained(point: Point, folder: Path, judge: "Judge | None") -> None:
         words = [*plan.words, *words_of(point)]
-        train.start_or_go_on(composed(words), folder, overrides=words, in_sweep=True, judge=judge)
+        train.start_or_go_on(composed(words, entry="train"), folder, overrides=words, in_sweep=True, judge=judge)
 
     try:
         study = search(plan, trained, after=lambda study: write_tables(plan, study))

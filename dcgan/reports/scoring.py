@@ -128,31 +128,34 @@ def _seed(seed: int, *, split: str) -> int:
     return seed if split == "train" else random_seed(seed, "evaluation") % 2**32
 
 
-def samples_of_file(path: Path, config: EvaluateConfig) -> Samples:
+def samples_of_file(path: Path, config: EvaluateConfig, *, name: str | None = None) -> Samples:
     """Samples that another tool has written.
+
+    Args:
+        name: what they are called in notes and records, if not by the file.
 
     Raises:
         ValueError, OSError: one line on what is wrong.
     """
-    metrics, name = _space_and_data(config)
-    found = read_samples(path, channels=CATALOGUE[name].channels)
+    metrics, data_name = _space_and_data(config)
+    found = read_samples(path, channels=CATALOGUE[data_name].channels)
     images, labels = found.images, found.labels
-    wanted = config.num_samples or CATALOGUE[name].num_samples
+    wanted = config.num_samples or CATALOGUE[data_name].num_samples
     if len(images) < wanted:
         raise ValueError(
             f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
             f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
         )
     if config.cas:
-        _check_cas(path, labels, data=name, num_samples=wanted, why=found.why_unlabelled)
+        _check_cas(path, labels, data=data_name, num_samples=wanted, why=found.why_unlabelled)
     chosen = subset(len(images), wanted)  # a file may be in the order of its classes
     num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
     space = load_feature_space(metrics, weights=getattr(config.metrics, "weights", None))
-    data = _data_like(images, name=name, where=config.data)
-    converted = _conversions(images, metrics=metrics, data=name)
+    data = _data_like(images, name=data_name, where=config.data)
+    converted = _conversions(images, metrics=metrics, data=data_name)
     for note in [*found.notes, *converted.values()]:
-        print(f"note: samples={path}: {note}", file=sys.stderr)
-    origin = {"samples": str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images}
+        print(f"note: {name or f'samples={path}'}: {note}", file=sys.stderr)
+    origin = {"samples": name or str(path), "samples_sha256": images_sha256(images), "num_in_file": num_images}
     return Samples(
         images=images,
         labels=labels,

@@ -7,20 +7,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from hydra import compose
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from dcgan.config.check import check
 from dcgan.config.options import Metrics
 from dcgan.config.rules import one_line
 from dcgan.config.schema import TrainConfig
-from dcgan.shell.errors import USER_ERRORS, explain
+from dcgan.shell.composed import composed
 from dcgan.shell.folders import folder_name
 from dcgan.shell.resume import FREE_ON_RESUME, LENGTH
-from dcgan.shell.words import for_hydra
 
 NOTATION = "such as interval(0.1, 1), tag(log, interval(1e-4, 1e-2)), int(interval(8, 64)), range(1, 9), choice(a, b)"
 CORNERS = 24  # a tenth of a second each
@@ -145,18 +143,6 @@ def _range(sweep: RangeSweep, shown: str) -> Interval:
 # --- what it composes to
 
 
-def composed(words: Sequence[str]) -> DictConfig:
-    """What ``words`` compose to for ``dcgan.train``. Hydra must have been told where conf/ is.
-
-    Raises:
-        ValueError: one line on what is wrong.
-    """
-    try:
-        return compose("train", for_hydra(words, "train"))
-    except USER_ERRORS as error:
-        raise ValueError(explain(error, "train")) from error
-
-
 def key_of(word: str) -> str:
     """The key, or the group, that a word of a command line sets."""
     return word.lstrip("+~").partition("=")[0].partition("@")[0]
@@ -188,7 +174,7 @@ def check_space(space: Sequence[Axis], words: Sequence[str], *, name: str, own: 
         if axis.key in typed:
             raise ValueError(f"{axis.key}: was typed, and is searched by search={name}; leave one of them out")
     _refuse_corners(space, words, name=name)
-    shared = dict(_flat(OmegaConf.to_container(composed(words), resolve=True), ""))
+    shared = dict(_flat(OmegaConf.to_container(composed(words, entry="train"), resolve=True), ""))
     free = {key for key in shared if key not in LENGTH and FREE_ON_RESUME.fullmatch(key)}
     return {key: value for key, value in shared.items() if key not in free | {axis.key for axis in space}}
 
@@ -199,7 +185,7 @@ def _refuse_corners(space: Sequence[Axis], words: Sequence[str], *, name: str) -
         shown = " ".join(words_of(point))
         told = [*words, *words_of(point)]
         try:
-            config = check(composed(told), TrainConfig, typed=told)
+            config = check(composed(told, entry="train"), TrainConfig, typed=told)
         except ValueError as error:
             raise ValueError(f"search={name}: {shown}: {error}{_whole_numbers(space, str(error))}") from error
         if not isinstance(config.metrics, Metrics):
