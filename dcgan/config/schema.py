@@ -134,6 +134,7 @@ class TrainConfig:
     metrics: Option
     trainer: TrainerConfig
     logger: Logger
+    init: Annotated[str | None, PATH] = None
     resume: Annotated[str | None, PATH] = None
 
 
@@ -172,7 +173,7 @@ class DataRoot:
 class GenerateConfig:
     """conf/generate.yaml."""
 
-    run: Annotated[str, PATH]
+    run: Annotated[str | None, PATH]
     checkpoint: Annotated[str, CHECKPOINT]
     n: Annotated[int | None, at_least(1)]
     seed: Annotated[Any, SEEDS]
@@ -189,6 +190,7 @@ class GenerateConfig:
     path: Annotated[str, one_of("spherical", "linear")] = "spherical"
     loop: bool = False
     steps: Annotated[Any, STEPS] = None
+    zoo: str | None = None
     data: DataRoot = field(default_factory=lambda: DataRoot("data", None))
 
 
@@ -196,7 +198,8 @@ class GenerateConfig:
 class ExportConfig:
     """conf/export.yaml."""
 
-    run: Annotated[str, PATH]
+    run: Annotated[str | None, PATH]
+    zoo: str | None
     checkpoint: Annotated[str, CHECKPOINT]
     format: Annotated[str, one_of("onnx", "torch", "safetensors")]
     out: Annotated[str | None, PATH]

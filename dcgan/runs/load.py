@@ -77,6 +77,7 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
         kind = what_is(path)
         reason = one_line(str(error))[:200] if kind in (None, SAFETENSORS) else f"it is {kind}"
         raise ValueError(f"{path} is not a readable generator ({reason})") from error
+    weights = {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
     with of_this_version(str(run), version):
         config = check(values, TrainConfig)
     networks = lookup(MODELS, config.model.name, key="model.name")
@@ -97,13 +98,16 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
     return Loaded(generator, config, path.name.removesuffix(SUFFIX), step)
 
 
-def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], step: int) -> None:
+def save_generator(generator: Generator, path: Path, *, config: dict[str, Any], step: int, half: bool = False) -> None:
     """Write the weights, float32, and beside them, as a JSON header, all that drawing needs to know.
 
     Written beside the target, synced, renamed: a reader finds the old file or the new one, whole.
+
+    Args:
+        half: in float16, as those that ship are: half the bytes, and pixels that differ by 1/255 here and there.
     """
     recipe = json.dumps({"version": __version__, "step": step, "config": config})
-    weights = {name: _plain(value) for name, value in generator.state_dict().items()}
+    weights = {name: _plain(value, half=half) for name, value in generator.state_dict().items()}
     with replacing(path) as temporary:
         temporary.write_bytes(save(weights, metadata={"recipe": recipe, "sha256": _digest(weights, recipe)}))
 
@@ -117,8 +121,9 @@ def _digest(weights: Mapping[str, Tensor], recipe: str) -> str:
     return found.hexdigest()
 
 
-def _plain(value: Tensor) -> Tensor:
-    return (value.float() if value.is_floating_point() else value).detach().cpu().contiguous()
+def _plain(value: Tensor, *, half: bool) -> Tensor:
+    kind = torch.float16 if half else torch.float32
+    return (value.to(kind) if value.is_floating_point() else value).detach().cpu().contiguous()
 
 
 def generator_path(run: Path, checkpoint: str) -> Path:

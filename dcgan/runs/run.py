@@ -20,6 +20,7 @@ from dcgan.data.module import ImageData
 from dcgan.features.spaces import load_feature_space
 from dcgan.metrics.protocol import read_records
 from dcgan.metrics.reference import reference_of, statistics_folder
+from dcgan.runs.begin import begin_with
 from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
 from dcgan.runs.dashboard import Dashboard
 from dcgan.runs.evaluation import Evaluation
@@ -91,6 +92,8 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     )  # that of this time alone
     resolved = replace(config, resume=None, trainer=replace(config.trainer, **of_run))
     gan, data = build_gan(config), build_data(config)
+    if config.init is not None and config.resume is None:
+        begin_with(gan, config)
     data.setup("fit")
     dashboard, stop = Dashboard(), GracefulStop()
     evaluation = build_evaluation(config, folder, data)

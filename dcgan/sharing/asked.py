@@ -8,8 +8,10 @@ from typing import Any
 from dcgan.config.rules import as_list, shown
 from dcgan.config.schema import GenerateConfig
 from dcgan.shell.folders import folder_name
+from dcgan.shell.zoo import home, source
 
 SAMPLING = ("grid", "interpolate", "progress", "compare")
+OF_RUNS = ("progress", "sheet")
 # Of each key its value where it was not asked for, and the modes that have a use for it.
 USES: dict[str, tuple[Any, Sequence[str]]] = {
     "checkpoint": ("best", ("grid", "interpolate", "compare")),
@@ -41,6 +43,11 @@ PARTIAL = ".partial"  # what is beside a file or folder that is not finished yet
 
 def refuse(config: GenerateConfig) -> None:
     """Raise ValueError for what has no use in the mode, or does not go together."""
+    run = source(config.run, config.zoo)
+    if run.is_file() and config.mode in OF_RUNS:
+        raise ValueError(f"mode={config.mode}: shows how a run went, and {run.name} is one generator; take run=")
+    if run.is_file() and config.weights == "raw":
+        raise ValueError(f"weights=raw: {run.name} holds averaged ones alone; take run=, or weights=averaged")
     for key, (unasked, modes) in USES.items():
         value = getattr(config, key)
         if config.mode not in modes and unasked not in (value, [value]):
@@ -103,7 +110,7 @@ def _unnamed(config: GenerateConfig) -> Path:
         if config.mode in modes and (value != unasked or key in ("checkpoint", "seed")):
             told.append(typed(value) if key == "checkpoint" else f"{key}{typed(value)}")
     name = folder_name(config.format if config.mode == "grid" else config.mode, told)
-    return Path(config.run) / "generated" / (name + ENDINGS[config.format])
+    return home(source(config.run, config.zoo)) / "generated" / (name + ENDINGS[config.format])
 
 
 def typed(value: Any) -> str:

@@ -12,7 +12,7 @@ from dcgan.metrics.copies import Neighbours, nearest
 from dcgan.sharing.asked import refuse_more
 from dcgan.sharing.draw import drawing
 from dcgan.sharing.real import real_data
-from dcgan.sharing.weights import generator_of
+from dcgan.sharing.weights import asked_for
 from dcgan.sharing.writing import enlarged, labelled, side_by_side, write_png
 
 MOST = 100  # samples of one picture
@@ -21,7 +21,7 @@ HIGH = 64  # pixels of an image
 
 def write(config: GenerateConfig, out: Path) -> None:
     """Draw, look for the nearest, and write the picture to ``out``."""
-    loaded = generator_of(Path(config.run), checkpoint=config.checkpoint, device=config.device, weights=config.weights)
+    loaded = asked_for(config)
     asked = drawing(config, loaded.generator, loaded.config)
     refuse_more(config, len(asked), most=MOST)
     data = real_data(config, loaded.config)

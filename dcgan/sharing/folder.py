@@ -12,6 +12,7 @@ from dcgan.runs.load import Loaded, generator_path, load
 from dcgan.sharing.card import card
 from dcgan.sharing.forms import COMPARED, FORMS, TOLERANCE, difference, plain
 from dcgan.shell.writing import naming
+from dcgan.shell.zoo import home, source
 
 WEIGHTS = "generator.safetensors"
 CARD, SAMPLES = "README.md", "samples.png"
@@ -25,8 +26,8 @@ def place(config: ExportConfig) -> Path:
     Raises:
         FileExistsError: it is there, and may not be replaced.
     """
-    run = Path(config.run)
-    out = Path(config.out) if config.out else (run.parent if run.is_file() else run) / "exported" / config.format
+    run = source(config.run, config.zoo)
+    out = Path(config.out) if config.out else home(run) / "exported" / config.format
     if not out.exists():
         return out
     if not out.is_dir():
@@ -44,7 +45,7 @@ def write_folder(config: ExportConfig, out: Path) -> Path:
     Raises:
         ValueError: the exported file draws other images than the generator.
     """
-    run = Path(config.run)
+    run = source(config.run, config.zoo)
     loaded = load(run, checkpoint=config.checkpoint, device="cpu")
     out.parent.mkdir(parents=True, exist_ok=True)
     with naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as temporary:

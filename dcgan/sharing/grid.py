@@ -10,7 +10,7 @@ from dcgan.data.images import grid, tile
 from dcgan.sharing.asked import refuse_more
 from dcgan.sharing.draw import Drawing, drawing
 from dcgan.sharing.stream import Stream
-from dcgan.sharing.weights import generator_of
+from dcgan.sharing.weights import asked_for
 from dcgan.sharing.writing import enlarged, write_png
 
 MOST = 10_000  # images of one picture
@@ -19,7 +19,7 @@ HIGH = 112  # pixels of a line that is written
 
 def write(config: GenerateConfig, out: Path) -> None:
     """Draw what is asked for and write it to ``out``."""
-    loaded = generator_of(Path(config.run), checkpoint=config.checkpoint, device=config.device, weights=config.weights)
+    loaded = asked_for(config)
     asked = drawing(config, loaded.generator, loaded.config)
     if config.format != "grid":
         Stream(asked, loaded, config, out).write()

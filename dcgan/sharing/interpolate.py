@@ -15,7 +15,7 @@ from dcgan.data.latents import sample_latents
 from dcgan.sharing.asked import number, refuse_more
 from dcgan.sharing.draw import class_names, classes
 from dcgan.sharing.stream import Stream, drawn
-from dcgan.sharing.weights import generator_of
+from dcgan.sharing.weights import asked_for
 from dcgan.sharing.writing import enlarged, labelled, write_animation, write_png
 
 SAMPLES = 4  # of one seed, that a path goes through where no others are named
@@ -36,7 +36,7 @@ class Stop(NamedTuple):
 
 def write(config: GenerateConfig, out: Path) -> None:
     """Draw the path and write it to ``out``."""
-    loaded = generator_of(Path(config.run), checkpoint=config.checkpoint, device=config.device, weights=config.weights)
+    loaded = asked_for(config)
     generator = loaded.generator
     names = class_names(loaded.config, num_classes=generator.num_classes)
     labels = None if config.label is None else classes(config.label, names)

@@ -21,6 +21,7 @@ from dcgan.sharing.draw import drawing
 from dcgan.sharing.grid import picture
 from dcgan.sharing.weights import generator_of, untrained
 from dcgan.sharing.writing import enlarged, labelled, write_animation, write_png
+from dcgan.shell.zoo import source
 
 IN_STRIP, IN_ANIMATION = 12, 200  # moments
 MOST = 400  # images of each
@@ -40,7 +41,7 @@ class Moment(NamedTuple):
 
 def write(config: GenerateConfig, out: Path) -> None:
     """Draw the moments and write them to ``out``."""
-    run = Path(config.run)
+    run = source(config.run, config.zoo)
     shown = IN_STRIP if config.format == "grid" else IN_ANIMATION
     kept = kept_steps(run)
     moments = list(_drawn(run, kept, config, shown) if kept else _of_grids(run, config, shown))

@@ -16,6 +16,7 @@ from dcgan.reports.curves import Points, scalars
 from dcgan.reports.pictures import grids
 from dcgan.sharing.asked import nearest
 from dcgan.shell.writing import replacing
+from dcgan.shell.zoo import source
 
 PANELS = {  # the curves of each, and what they are called
     "loss": {"loss/discriminator": "D", "loss/generator": "G"},
@@ -29,7 +30,7 @@ LOGGED = "logger=tensorboard and logger=csv keep them"
 
 def write(config: GenerateConfig, out: Path) -> None:
     """Put the sheet of a run together and write it to ``out``."""
-    run = Path(config.run)
+    run = source(config.run, config.zoo)
     there = grids(run)
     if not there:
         raise FileNotFoundError(f"run={run}: has no grids (samples/step_*.png) to show; is it a run folder?")

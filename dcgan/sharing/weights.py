@@ -2,12 +2,19 @@
 
 from pathlib import Path
 
-from dcgan.config.schema import TrainConfig
+from dcgan.config.schema import GenerateConfig, TrainConfig
 from dcgan.models.base import Generator
 from dcgan.runs.hardware import resolve_device
 from dcgan.runs.load import Loaded, load
+from dcgan.shell.zoo import source
 
 TRAINED = "generator."  # what the names of its weights in a checkpoint begin with; the average's begin with ema.
+
+
+def asked_for(config: GenerateConfig) -> Loaded:
+    """The generator that a configuration names; errors as ``generator_of``."""
+    path = source(config.run, config.zoo)
+    return generator_of(path, checkpoint=config.checkpoint, device=config.device, weights=config.weights)
 
 
 def generator_of(run: Path, *, checkpoint: str, device: str, weights: str) -> Loaded:
