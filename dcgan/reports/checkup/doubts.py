@@ -43,9 +43,9 @@ def check_labels(seen: Seen, found: Diagnosis, neighbours: Neighbours | None, di
                 (seen.name(i), f"labelled {seen.classes[seen.labels[i]]}, looks like {seen.classes[other]}")
                 for i, other in zip(rows, others, strict=True)
             ],
-            f"{count(len(rows))} ({share(len(rows), len(labels))}): of one label in all {NEIGHBOURS} neighbours, of another "
-            f"in their own; a conditional generator learns to draw them so. (By neighbours {1 - wrong:.1%} of all "
-            f"labels are told right.)" + ("" if alarm else f" {TOLD[0].upper()}{TOLD[1:]}"),
+            f"{count(len(rows))} ({share(len(rows), len(labels))}): all {NEIGHBOURS} neighbours have one other label; a "
+            f"conditional generator learns to draw them as the wrong class (by neighbours, {1 - wrong:.1%} of all "
+            "labels are told right)" + ("" if alarm else f"; {TOLD}"),
             "look at them, and move those that are wrong to the folder of their class",
             rows,
             alarm=alarm,

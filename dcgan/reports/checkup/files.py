@@ -4,13 +4,14 @@ from dcgan.data.decode import decode
 from dcgan.reports.checkup.finding import Diagnosis, Finding, count, share
 from dcgan.reports.checkup.seen import ENDINGS, WEBP, Seen, content_of, endings_of
 
-CUT_OFF = ("truncated", "premature", "ended", "incomplete", "not enough", "unexpected end", "end of file")  # of decoders
+# What decoders say of a file that ends too early.
+CUT_OFF = ("truncated", "premature", "ended", "incomplete", "not enough", "unexpected end", "end of file")
 MOST_LOOKED_INTO = 10_000  # files of other kinds, and
 MOST_BYTES = 2**24  # of each
 
 
 def check_files(seen: Seen, found: Diagnosis) -> None:
-    """Unreadable and truncated files, wrong endings, pictures that nobody sees, several in one file, and those beside."""
+    """Unreadable and truncated files, wrong endings, pictures that nobody sees, several in one, those beside."""
     if seen.listing is None:
         for kind in ("wrong ending", "not seen", "several in one", "left out"):
             found.not_asked[kind] = "the images are no files"

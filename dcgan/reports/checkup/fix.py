@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -75,15 +75,16 @@ def mend(seen: Seen, found: Diagnosis, path: Path) -> str:
     renamed = len(written - entries.keys())
     others = len(seen.listing.strangers) - (len(written) - num_kept)
     return one_line(
-        f"{path}: a copy of {count(len(written))}, without {len(dropped):,} (unreadable, of one value, or exactly there "
-        f"twice), {renamed:,} under another name; {count(others, 'file')} of other kinds not copied; {LEFT}"
+        f"{path}: a copy of {count(len(written))}, without {len(dropped):,} (unreadable, of one value, or exactly "
+        f"there twice), {renamed:,} under another name; {count(others, 'file')} of other kinds not copied; {LEFT}"
     )
 
 
 def _dropped(seen: Seen, found: Diagnosis) -> set[int]:
     useless = {i for one in found.findings if one.kind in ("constant", "duplicate") for i in one.images}
-    tested = {one.mark for one, split in zip(seen.glances, seen.splits, strict=True) if split == "test" and not one.reason}
-    for i, (one, split) in enumerate(zip(seen.glances, seen.splits, strict=True)):
+    pairs = [*zip(seen.glances, seen.splits, strict=True)]
+    tested = {one.mark for one, split in pairs if split == "test" and not one.reason}
+    for i, (one, split) in enumerate(pairs):
         if one.reason or (split == "train" and one.mark in tested):
             useless.add(i)
     return useless
@@ -102,7 +103,7 @@ def _unseen(seen: Seen) -> Iterator[tuple[str, str, bytes]]:
             yield name, ending, content
 
 
-def _write(folder: Path, name: str, endings: tuple[str, ...] | list[str], content: bytes, written: set[str]) -> None:
+def _write(folder: Path, name: str, endings: Sequence[str], content: bytes, written: set[str]) -> None:
     """Under its own name; with its true ending, if it has another; with a number, if that name is taken."""
     stem, dot, ending = name.rpartition(".")
     if endings and f".{ending}".lower() not in endings:

@@ -31,23 +31,28 @@ def check_numbers(seen: Seen, found: Diagnosis, *, scored: int | None) -> None:
             ("to train on", train, scored, f"the FID while training is of {scored:,}"),
             ("to test with", test, REPORTED, f"reported FIDs are of {REPORTED:,}"),
         ]
-    short = [(f"{there:,} {what}", f"{why}: {need - there:,} are missing") for what, there, need, why in wanted if there < need]
+    short = [
+        (f"{there:,} {what}", f"{why}: {need - there:,} are missing")
+        for what, there, need, why in wanted
+        if there < need
+    ]
+    fewer = f", or lower metrics.num_samples to {train:,} at most" if scored and train < scored else ""
     found.add(
         Finding(
             "too few",
             short,
-            _bias(min(train, test), scored) if scored else "the discriminator learns them by heart: augment=diffaugment",
-            "add images" + (f", or lower metrics.num_samples to {train:,} at most" if scored and train < scored else ""),
+            _bias(min(train, test), scored) if scored else "the discriminator learns them by heart",
+            f"add images, or train with augment=diffaugment{fewer}",
         )
     )
 
 
 def _bias(there: int, scored: int) -> str:
-    """What a FID adds for want of images falls as one over their number (Chong and Forsyth 2020, eq. 4)."""
+    """What a FID adds for want of images is, to first order, as one over their number (Chong and Forsyth 2020)."""
     wanted = max(scored, REPORTED)
     return (
         f"a FID falls with the number of images that it is of: what it shows beside the true distance is about "
-        f"{wanted / max(1, there):.1f} times as large with {there:,} as with {wanted:,}, so that it compares with no other"
+        f"{wanted / max(1, there):.1f} times as large with {there:,} as with {wanted:,}; it compares with no other"
     )
 
 
@@ -62,7 +67,8 @@ def _classes(seen: Seen, found: Diagnosis) -> None:
             counts[side][label] += 1
     given = any(seen.splits)
     for label, name in enumerate(seen.classes):
-        empty += [(name, f"no image in {side}") for side in counts if not counts[side][label] and (given or side == "train")]
+        sides = [side for side in counts if not counts[side][label] and (given or side == "train")]
+        empty += [(name, f"no image in {side}") for side in sides]
     found.add(
         Finding(
             "empty class",
@@ -86,7 +92,7 @@ def _classes(seen: Seen, found: Diagnosis) -> None:
             f"add images ({TINY} at least, better hundreds), or join it with another class",
         )
     )
-    few = [name for name, number in train.items() if TINY <= number and number * OUTNUMBERED <= train[most]]
+    few = [name for name, number in train.items() if number >= TINY and number * OUTNUMBERED <= train[most]]
     found.add(
         Finding(
             "imbalance",

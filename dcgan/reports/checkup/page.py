@@ -9,7 +9,7 @@ import torch
 from dcgan.data.images import encode_png
 from dcgan.reports.checkup.finding import KINDS, Diagnosis, Finding, count
 from dcgan.reports.checkup.seen import Seen
-from dcgan.reports.checkup.words import comma_separated, headline, notes, summary, table
+from dcgan.reports.checkup.words import comma_separated, headline, notes, remedy, summary, table
 from dcgan.reports.html import Embedded, embed, render
 from dcgan.shell.writing import replacing
 
@@ -42,7 +42,8 @@ def _section(seen: Seen, one: Finding) -> dict[str, Any]:
     return {
         "title": f"{one.kind}: {KINDS[one.kind]}",
         "note": "" if one.alarm else "A note, no alarm.",
-        "what": f"{count(len(one.files), 'entry', 'entries')}. What it does: {one.consequence}. What to do: {one.remedy}.",
+        "what": f"{count(len(one.files), 'entry', 'entries')}. What it does: {one.consequence}.",
+        "remedy": f"What to do: {remedy(one)}.",
         "figures": [_figure(seen, i, words) for i in one.images[:SHOWN]],
         "files": [f"{name}: {what}" for name, what in one.files[:LISTED]],
         "more": f"and {more:,} more, in checkup.csv" if more > 0 else "",
@@ -54,4 +55,6 @@ def _figure(seen: Seen, i: int, words: dict[str, str]) -> Embedded:
     picture = np.ascontiguousarray(seen.small[i])
     times = max(1, LEAST // picture.shape[-1])
     enlarged = picture.repeat(times, axis=1).repeat(times, axis=2)
-    return embed(encode_png(torch.from_numpy(enlarged)), f"{name}: {words[name]}" if name in words else name, pixels=True)
+    return embed(
+        encode_png(torch.from_numpy(enlarged)), f"{name}: {words[name]}" if name in words else name, pixels=True
+    )

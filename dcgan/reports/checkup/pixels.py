@@ -3,12 +3,13 @@
 import numpy as np
 import torch
 
-from dcgan.data.files import LEVELS_OF_LOSS
 from dcgan.reports.checkup.finding import Diagnosis, Finding, count, share
 from dcgan.reports.checkup.neighbours import LEVELS, coarse_features, squared_distances
 from dcgan.reports.checkup.seen import Seen, luminance
 
-FAINT = 1 / 3  # of the set's own usual range of levels, and of its usual contrast, below which an image is washed out
+FAINT = 1 / 3  # of the set's own usual range of levels, and of its usual contrast, below which images may be washed out
+GAP = 1.5  # times their range, up to that of all others; where there is none, or where more than the share
+MOST = 0.1  # are faint, flat images are of the set's own kind, as the skies of photographs
 LOOKED_AT = 500  # images, which each is compared with
 NEARER = 0.6  # how near a negative comes to other images, against the image itself. Of clean Fashion-MNIST the least is
 # 0.83, MNIST has none below 1; of images inverted there, 99 of 100 are below 0.35
@@ -20,16 +21,15 @@ def check_pixels(seen: Seen, found: Diagnosis) -> np.ndarray:
     Returns:
         bool (N,): those, which no other check need look at.
     """
-    constant = seen.readable & (np.array([one.spread for one in seen.glances]) <= LEVELS_OF_LOSS)
-    usable = seen.readable & ~constant
-    _constant(seen, found, np.flatnonzero(constant))
+    usable = seen.readable & ~seen.constant
+    _constant(seen, found, np.flatnonzero(seen.constant))
     inverted = np.zeros(len(usable), dtype=bool)
     if usable.sum() > 2:
         inverted[_inverted(seen, np.flatnonzero(usable))] = True
     _say_inverted(seen, found, np.flatnonzero(inverted))
     faint = np.zeros(len(usable), dtype=bool)
     faint[_washed_out(seen, found, np.flatnonzero(usable & ~inverted))] = True
-    return constant | inverted | faint
+    return seen.constant | inverted | faint
 
 
 def _constant(seen: Seen, found: Diagnosis, rows: np.ndarray) -> None:
@@ -52,6 +52,8 @@ def _washed_out(seen: Seen, found: Diagnosis, rows: np.ndarray) -> np.ndarray:
     contrast = values.std(1)
     usual = np.median(ranges) if len(rows) else 0.0
     faint = (ranges < FAINT * usual) & (contrast < FAINT * np.median(contrast)) if len(rows) else ranges > 0
+    faint &= ranges <= _below_a_gap(np.sort(ranges), most=FAINT * usual)
+    faint &= faint.sum() <= MOST * len(rows)
     chosen = rows[faint]
     found.add(
         Finding(
@@ -63,7 +65,13 @@ def _washed_out(seen: Seen, found: Diagnosis, rows: np.ndarray) -> np.ndarray:
             chosen.tolist(),
         )
     )
-    return chosen
+    return np.asarray(chosen)
+
+
+def _below_a_gap(ranges: np.ndarray, *, most: float) -> float:
+    """The last of the sorted ranges below ``most`` that is followed by a gap; 0: there is none."""
+    ends = np.flatnonzero((ranges[:-1] < most) & (ranges[1:] >= GAP * ranges[:-1]))
+    return float(ranges[ends[-1]]) if len(ends) else 0.0
 
 
 def _inverted(seen: Seen, rows: np.ndarray) -> np.ndarray:
@@ -82,11 +90,22 @@ def _inverted(seen: Seen, rows: np.ndarray) -> np.ndarray:
     places = suspect.nonzero()[:, 0]
     if not len(trusted) or not len(places):
         return rows[:0]
-    nearest = [
-        torch.cat([squared_distances(part, coarse[trusted]).amin(1) for part in one.split(4096)])
-        for one in (coarse[places], LEVELS - 1 - coarse[places])
-    ]
-    return rows[places[nearest[1] < NEARER**2 * nearest[0]].numpy()]
+    chosen = torch.ones(len(places), dtype=torch.bool)
+    for of in (lambda features: features, _structure):  # a flat image is its own negative, but for how bright it is
+        itself, negative = (
+            _nearest(of(one), of(coarse[trusted])) for one in (coarse[places], LEVELS - 1 - coarse[places])
+        )
+        chosen &= negative < NEARER**2 * itself
+    return np.asarray(rows[places[chosen].numpy()])
+
+
+def _structure(features: torch.Tensor) -> torch.Tensor:
+    """What is left without the mean, in whole numbers."""
+    return features - features.mean(1, keepdim=True).round()
+
+
+def _nearest(features: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
+    return torch.cat([squared_distances(part, others).amin(1) for part in features.split(4096)])
 
 
 def _median(part: torch.Tensor, others: torch.Tensor) -> torch.Tensor:

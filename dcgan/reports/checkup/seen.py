@@ -14,6 +14,7 @@ from PIL import Image
 from dcgan.config.options import Data, OwnData
 from dcgan.config.rules import one_line
 from dcgan.data.decode import decode, grey, squared
+from dcgan.data.files import LEVELS_OF_LOSS
 from dcgan.data.listing import Entry, Listing
 from dcgan.data.own import Collection, in_parallel, of_tensors, source_of
 from dcgan.data.pictures import FORMATS
@@ -89,8 +90,13 @@ class Seen:
 
     @cached_property
     def readable(self) -> np.ndarray:
-        """bool (N,)."""
+        """Of shape (N,): which images there are to look at."""
         return np.array([not one.reason for one in self.glances], dtype=bool)
+
+    @cached_property
+    def constant(self) -> np.ndarray:
+        """Of shape (N,): which are of one value, but for what saving as JPEG does."""
+        return self.readable & (np.array([one.spread for one in self.glances]) <= LEVELS_OF_LOSS)
 
     @cached_property
     def marks(self) -> np.ndarray:
@@ -159,7 +165,8 @@ def _glancing(collection: Collection, small: np.ndarray, data: Data) -> Callable
         square = squared(pixels, resolution=small.shape[-1])
         small[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
         spread = int(np.ptp(pixels, axis=(0, 1)).max())
-        return Glance("", endings, several, *pixels.shape[:2], pixels.ndim == 3, spread, mark_of(pixels))
+        height, width = pixels.shape[:2]
+        return Glance("", endings, several, height, width, pixels.ndim == 3, spread, mark_of(pixels))
 
     return glance
 

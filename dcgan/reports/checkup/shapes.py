@@ -7,7 +7,7 @@ from dcgan.reports.checkup.seen import Seen
 
 SCALES = 3  # times the usual shorter side, from which details are no longer of the same size
 LOST = 0.2  # of an image, from which a crop is told: pictures of 5 to 4 lose as much
-MINORITY = 0.5
+MAJORITY = 0.5
 
 
 def check_shapes(seen: Seen, found: Diagnosis) -> None:
@@ -51,6 +51,7 @@ def _cropping(seen: Seen, found: Diagnosis, heights: np.ndarray, widths: np.ndar
     pixels = (heights * widths)[rows]
     lost = 1 - np.minimum(heights, widths)[rows] ** 2 / pixels
     chosen = lost > LOST
+    number = int(chosen.sum())
     of_all = 1 - (np.minimum(heights, widths)[rows] ** 2).sum() / pixels.sum()
     found.add(
         Finding(
@@ -59,9 +60,9 @@ def _cropping(seen: Seen, found: Diagnosis, heights: np.ndarray, widths: np.ndar
                 (seen.name(i), f"{widths[i]} x {heights[i]}: {part:.0%} is cut off")
                 for i, part in zip(rows[chosen].tolist(), lost[chosen], strict=True)
             ],
-            f"the largest square in the middle is taken: of {count(int(chosen.sum()))} "
-            f"({share(int(chosen.sum()), len(rows))}) {lost[chosen].mean() if chosen.any() else 0:.0%} of the pixels are "
-            f"lost, at most {lost.max():.0%}; of all images together {of_all:.1%}",
+            f"the largest square in the middle is taken: {count(number)} ({share(number, len(rows))}) lose "
+            f"{lost[chosen].sum() / max(1, number):.0%} of their pixels, at most {lost.max():.0%}; all together lose "
+            f"{of_all:.1%}",
             "crop them to squares around what matters, or pad them",
             rows[chosen].tolist(),
         )
@@ -89,7 +90,8 @@ def _colours(seen: Seen, found: Diagnosis, rows: np.ndarray) -> None:
 
 
 def odd_colours(seen: Seen) -> np.ndarray:
-    """bool (N,): the images in grey where most are in colour, or the reverse."""
+    """Of shape (N,): which images are in grey where most are in colour, or the reverse."""
     coloured = np.array([one.coloured for one in seen.glances])
-    share_coloured = coloured[seen.readable].mean()
-    return np.asarray((coloured == (share_coloured < MINORITY)) & seen.readable & bool(share_coloured))
+    usable = seen.readable & ~seen.constant
+    most = coloured[usable].mean() >= MAJORITY
+    return np.asarray((coloured != most) & usable & coloured[usable].any())

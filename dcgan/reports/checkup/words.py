@@ -40,9 +40,9 @@ def summary(seen: Seen) -> str:
 def table(findings: list[Finding]) -> Table:
     """A row for each kind that was found."""
     rows = [["found", "how many", "the first", "what it does", "what to do"]]
-    return rows + [
-        [one.kind, f"{len(one.files):,}", one_line(": ".join(one.files[0])), one.consequence, one.remedy] for one in findings
-    ]
+    for one in findings:
+        rows.append([one.kind, f"{len(one.files):,}", one_line(": ".join(one.files[0])), one.consequence, remedy(one)])
+    return rows
 
 
 def notes(found: Diagnosis) -> list[str]:
@@ -60,20 +60,26 @@ def console(seen: Seen, found: Diagnosis) -> str:
     if found.findings:
         lines += [*_aligned([row[:3] for row in table(found.findings)]), ""]
     for one in found.findings:
-        lines += [f"  {one.kind}{'' if one.alarm else ' (a note, no alarm)'}: {one.consequence}", f"    fix: {_remedy(one)}"]
+        lines += [
+            f"  {one.kind}{'' if one.alarm else ' (a note, no alarm)'}: {one.consequence}",
+            f"    fix: {remedy(one)}",
+        ]
         lines += [f"    {name}: {words}" for name, words in one.files[1:NAMED]]
         lines += [f"    and {len(one.files) - NAMED:,} more"] if len(one.files) > NAMED else []
     lines += [""] if found.findings else []
     return "\n".join([*lines, *(f"  {note}" for note in notes(found))])
 
 
-def _remedy(one: Finding) -> str:
+def remedy(one: Finding) -> str:
+    """What to do, and whether that can be left to us."""
     return f"{one.remedy}; fix=PATH does it in a copy" if one.mended and "fix=" not in one.remedy else one.remedy
 
 
 def _aligned(rows: Table) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [
+        "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
 
 
 def comma_separated(found: Diagnosis) -> str:
