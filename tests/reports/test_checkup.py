@@ -4,6 +4,7 @@ import struct
 import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -220,6 +221,45 @@ def test_a_planted_kind_is_named_with_its_file_and_no_other_kind(plant: str, tmp
 
 def test_every_kind_is_planted() -> None:
     assert {kind for kind, _ in PLANTS.values()} == {*KINDS}
+
+
+COLOURED: list[tuple[str, str, dict[str, Any]]] = [
+    ("RGB", "png", {}),
+    ("P", "png", {}),
+    ("RGBA", "png", {}),
+    ("RGB", "jpg", {"quality": 95, "exif": b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x01\0\0\0\0\0\0\0"}),
+    ("CMYK", "jpeg", {"quality": 95}),
+    ("CMYK", "tif", {}),
+    ("RGB", "webp", {"lossless": True}),
+    ("RGB", "bmp", {}),
+    ("RGB", "ppm", {}),
+    ("P", "gif", {}),
+]
+GREY: list[tuple[str, str, dict[str, Any]]] = [
+    ("L", "png", {}),
+    ("LA", "png", {}),
+    ("I;16", "png", {}),
+    ("L", "PGM", {}),
+    ("L", "jfif", {"quality": 95, "format": "jpeg"}),
+    ("L", "tiff", {"compression": "tiff_lzw"}),
+    ("RGB", "png", {}),  # grey all the same
+]
+
+
+@pytest.mark.parametrize("forms", [COLOURED, GREY], ids=["colour", "grey"])
+def test_every_mode_and_format_that_people_have_is_as_good(
+    forms: list[tuple[str, str, dict[str, Any]]], tmp_path: Path
+) -> None:
+    folder = clean(tmp_path / "mine")
+    for i, path in enumerate(sorted(folder.rglob("*.png"))):
+        mode, ending, how = forms[i % len(forms)]
+        image = Image.open(path).convert("L" if forms is GREY else "RGB")
+        wide = Image.fromarray(np.asarray(image).astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+        path.unlink()
+        wide.save(path.with_suffix(f".{ending}"), **how)
+    found = diagnosed(folder)
+    assert found.findings == []
+    assert "unreadable" in found.clean
 
 
 def test_images_of_photographs_keep_their_plain_skies(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dcgan.reports.checkup.finding import Diagnosis, Finding, count, share
+from dcgan.reports.checkup.finding import Diagnosis, Finding, count, percent, share
 from dcgan.reports.checkup.neighbours import NEIGHBOURS, Neighbours, squared_distances
 from dcgan.reports.checkup.seen import Seen
 
@@ -43,9 +43,9 @@ def check_labels(seen: Seen, found: Diagnosis, neighbours: Neighbours | None, di
                 (seen.name(i), f"labelled {seen.classes[seen.labels[i]]}, looks like {seen.classes[other]}")
                 for i, other in zip(rows, others, strict=True)
             ],
-            f"{count(len(rows))} ({share(len(rows), len(labels))}): all {NEIGHBOURS} neighbours have one other label; a "
-            f"conditional generator learns to draw them as the wrong class (by neighbours, {1 - wrong:.1%} of all "
-            "labels are told right)" + ("" if alarm else f"; {TOLD}"),
+            f"{count(len(rows))} ({share(len(rows), len(labels))}): all {NEIGHBOURS} neighbours have one other label. "
+            f"A conditional generator learns to draw them as the wrong class (by neighbours, {percent(1 - wrong)} of "
+            "all labels are told right)" + ("" if alarm else f"; {TOLD}"),
             "look at them, and move those that are wrong to the folder of their class",
             rows,
             alarm=alarm,

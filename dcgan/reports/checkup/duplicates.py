@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dcgan.reports.checkup.finding import Diagnosis, Finding, count, share
+from dcgan.reports.checkup.finding import Diagnosis, Finding, count, percent, share
 from dcgan.reports.checkup.neighbours import COARSE, Neighbours, coarse_features, find_neighbours
 from dcgan.reports.checkup.seen import Seen
 
@@ -78,7 +78,7 @@ def _duplicates(seen: Seen, found: Diagnosis, groups: Sequence[list[int]], numbe
             _moved(seen, [i for i, _ in more], number) if more else "",
             "keep one of each",
             [i for i, _ in more],
-            mended=True,
+            mended="leaves them out of a copy",
         )
     )
 
@@ -87,19 +87,25 @@ def _moved(seen: Seen, more: Sequence[int], number: int) -> str:
     """What they do, in the Fréchet distance between the images with and without them."""
     from dcgan.metrics.frechet import Moments, frechet_distance  # torchmetrics loads here
 
-    words = f"{count(len(more))} of {number:,} weigh twice or more ({share(len(more), number)} of what is learned)"
+    words = (
+        f"{count(len(more), 'copy', 'copies')} among {count(number)} ({share(len(more), number)} of what is learned)"
+    )
     rows = np.array([i for i in np.flatnonzero(seen.readable).tolist() if seen.sides[i] == seen.sides[more[0]]])
     kept = ~np.isin(rows, more)
     halves = seen.marks[rows] % 2 == 0
     features = coarse_features(seen.small[rows]).double()
     if min(kept.sum(), (halves & kept).sum(), (~halves & kept).sum()) <= 2:
-        return words
+        return f"{words} weigh twice or more"
     moved = frechet_distance(features, Moments.of(features[kept]))
     floor = frechet_distance(features[halves & kept], Moments.of(features[~halves & kept]))
     return (
-        f"{words}; they move the Fréchet distance of the images' {COARSE} x {COARSE} patches by {moved:.2g}, where two "
-        f"halves of the set without them are {floor:.2g} apart: {100 * moved / floor:.2g} % of that floor"
+        f"{words} move the Fréchet distance of the images' {COARSE} x {COARSE} patches by {_number(moved)}; two "
+        f"halves of the set without them are {_number(floor)} apart: {percent(moved / floor)} of that floor"
     )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _near_duplicates(seen: Seen, found: Diagnosis, pairs: Sequence[tuple[int, int]], *, alarm: bool) -> None:
@@ -111,7 +117,7 @@ def _near_duplicates(seen: Seen, found: Diagnosis, pairs: Sequence[tuple[int, in
         Finding(
             "near duplicate",
             [(seen.name(b), f"nearly {seen.name(a)}") for a, b in pairs],
-            f"{count(involved)} ({share(involved, there)}) lie within {NEARLY:.0%} of neighbours' usual distance, "
+            f"{count(involved)} ({share(involved, there)}) lie within {percent(NEARLY)} of neighbours' usual distance, "
             f"so {count(len(pairs))} {'weighs' if len(pairs) == 1 else 'weigh'} as good as twice{parted}"
             + ("" if alarm else f"; {UNFIT}"),
             "look at them; keep the better one of each",
@@ -135,11 +141,11 @@ def _leakage(seen: Seen, found: Diagnosis, groups: Sequence[list[int]], pairs: S
         Finding(
             "leakage",
             [(seen.name(i), words) for i, words in chosen],
-            f"{count(number)} of {tested:,} to test with ({share(number, tested)}) were trained on: to copy "
-            f"{'it' if number == 1 else 'them'} is counted as skill, and the number that is reported is too low",
-            "remove those to train on; fix= does so where they are exactly the same",
+            f"of {count(tested)} to test with, {number:,} ({share(number, tested)}) can be learned by heart: to copy "
+            "is counted as skill, and the number that is reported is too low",
+            "remove those to train on",
             [i for i, _ in chosen],
-            mended=bool(groups),
+            mended="leaves those that are exactly the same out of a copy" if groups else "",
         )
     )
 

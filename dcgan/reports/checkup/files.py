@@ -25,7 +25,7 @@ def check_files(seen: Seen, found: Diagnosis) -> None:
                 f"training stops before step 1, or with data.unreadable=skip goes without {count(len(chosen))} "
                 f"({share(len(chosen), len(reasons) + int(seen.readable.sum()))} of all)",
                 "fetch or save them anew, or remove them",
-                mended=True,
+                mended="leaves them out of a copy",
             )
         )
     _endings(seen, found)
@@ -55,7 +55,7 @@ def _endings(seen: Seen, found: Diagnosis) -> None:
             "ending refuse them, or take what was compressed with loss for exact",
             "rename them",
             wrong,
-            mended=True,
+            mended="renames them in a copy",
         )
     )
 
@@ -86,7 +86,7 @@ def _unseen(seen: Seen, found: Diagnosis) -> None:
             f"{count(len(files), 'picture')} ({share(len(files), len(files) + len(seen.glances))}) "
             f"{'does' if len(files) == 1 else 'do'} not take part: what is read is chosen by its ending",
             "rename them",
-            mended=True,
+            mended="renames them in a copy",
         )
     )
 

@@ -38,7 +38,7 @@ class Finding:
     consequence: str
     remedy: str
     images: Sequence[int] = ()  # those of ``files`` that can be shown, in their order
-    mended: bool = False  # by ``fix=``
+    mended: str = ""  # what ``fix=`` does with them, in words
     alarm: bool = True  # False: it is told, but carefully made sets have as much of it
 
 
@@ -73,6 +73,10 @@ def count(number: int, one: str = "image", many: str = "") -> str:
 
 
 def share(number: int, of: int) -> str:
+    """One number of another, as a percentage."""
+    return percent(number / max(1, of))
+
+
+def percent(part: float) -> str:
     """A percentage, of which small ones keep a digit that says something."""
-    part = 100 * number / max(1, of)
-    return f"{part:.0f} %" if part >= 10 else f"{part:.1f} %" if part >= 0.1 or not part else f"{part:.2g} %"
+    return f"{100 * part:.2g} %" if 0 < part < 0.001 else f"{100 * part:.{0 if part >= 0.1 else 1}f} %"

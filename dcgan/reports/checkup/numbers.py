@@ -65,7 +65,7 @@ def _classes(seen: Seen, found: Diagnosis) -> None:
     for label, side in zip(seen.labels.tolist(), seen.sides, strict=True):
         if side:
             counts[side][label] += 1
-    given = any(seen.splits)
+    given, folders = any(seen.splits), len(empty)
     for label, name in enumerate(seen.classes):
         sides = [side for side in counts if not counts[side][label] and (given or side == "train")]
         empty += [(name, f"no image in {side}") for side in sides]
@@ -75,7 +75,7 @@ def _classes(seen: Seen, found: Diagnosis) -> None:
             empty,
             "it is no class: nothing is drawn of it, or nothing tells whether what is drawn is good",
             "put images there, or remove the folder",
-            mended=seen.listing is not None,
+            mended="leaves them out of a copy" if len(empty) == folders else "",
         )
     )
     train = {name: counts["train"][label] for label, name in enumerate(seen.classes) if counts["train"][label]}

@@ -41,7 +41,7 @@ def _constant(seen: Seen, found: Diagnosis, rows: np.ndarray) -> None:
             f"{share(len(rows), there)} of the images show nothing, and the generator learns to draw that as often",
             "remove them; where they are transparent pictures in black, say data.background=white",
             rows.tolist(),
-            mended=True,
+            mended="leaves them out of a copy",
         )
     )
 

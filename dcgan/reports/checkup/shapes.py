@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from dcgan.reports.checkup.finding import Diagnosis, Finding, count, share
+from dcgan.reports.checkup.finding import Diagnosis, Finding, count, percent, share
 from dcgan.reports.checkup.seen import Seen
 
 SCALES = 3  # times the usual shorter side, from which details are no longer of the same size
@@ -24,8 +24,8 @@ def check_shapes(seen: Seen, found: Diagnosis) -> None:
             "small",
             [(seen.name(i), sizes[i]) for i in small.tolist()],
             f"{share(len(small), len(rows))} are enlarged to {seen.resolution} x {seen.resolution}: at worst "
-            f"{1 - (shorter[small].min(initial=seen.resolution) / seen.resolution) ** 2:.0%} of an image's pixels are "
-            "made up, and what is blurred can be told apart",
+            f"{percent(1 - (shorter[small].min(initial=seen.resolution) / seen.resolution) ** 2)} of an image's pixels "
+            "are made up, and what is blurred can be told apart",
             f"remove them, or train at data.resolution={max(4, int(shorter[rows].min()) // 4 * 4)}",
             small.tolist(),
         )
@@ -57,12 +57,12 @@ def _cropping(seen: Seen, found: Diagnosis, heights: np.ndarray, widths: np.ndar
         Finding(
             "cropping",
             [
-                (seen.name(i), f"{widths[i]} x {heights[i]}: {part:.0%} is cut off")
+                (seen.name(i), f"{widths[i]} x {heights[i]}: {percent(part)} is cut off")
                 for i, part in zip(rows[chosen].tolist(), lost[chosen], strict=True)
             ],
-            f"the largest square in the middle is taken: {count(number)} ({share(number, len(rows))}) lose "
-            f"{lost[chosen].sum() / max(1, number):.0%} of their pixels, at most {lost.max():.0%}; all together lose "
-            f"{of_all:.1%}",
+            f"the largest square in the middle is taken: of {count(number)} ({share(number, len(rows))}) "
+            f"{percent(lost[chosen].sum() / max(1, number))} of the pixels are lost, at most {percent(lost.max())}; "
+            f"of all images together {percent(of_all)}",
             "crop them to squares around what matters, or pad them",
             rows[chosen].tolist(),
         )

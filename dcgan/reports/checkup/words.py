@@ -8,7 +8,7 @@ from dcgan.config.rules import one_line
 from dcgan.reports.checkup.finding import KINDS, Diagnosis, Finding, count
 from dcgan.reports.checkup.seen import Seen
 
-NAMED = 3  # files of each kind, in a terminal
+NAMED, WIDEST = 3, 80  # files of each kind, and letters of a column, in a terminal
 Table = list[list[str]]  # its first row is the header
 
 
@@ -17,8 +17,7 @@ def headline(seen: Seen, found: Diagnosis) -> str:
     alarms = found.alarms
     if not alarms:
         return f"{seen.said}: nothing is wrong with these images"
-    kinds = ", ".join(one.kind for one in alarms)
-    return f"{seen.said}: {count(len(alarms), 'kind')} of trouble ({kinds})"
+    return f"{seen.said}: {count(len(alarms), 'kind')} of trouble"
 
 
 def summary(seen: Seen) -> str:
@@ -58,7 +57,7 @@ def console(seen: Seen, found: Diagnosis) -> str:
     """What a terminal shows."""
     lines = [headline(seen, found), f"  {summary(seen)}", ""]
     if found.findings:
-        lines += [*_aligned([row[:3] for row in table(found.findings)]), ""]
+        lines += [*_aligned([[_short(cell) for cell in row[:3]] for row in table(found.findings)]), ""]
     for one in found.findings:
         lines += [
             f"  {one.kind}{'' if one.alarm else ' (a note, no alarm)'}: {one.consequence}",
@@ -72,7 +71,11 @@ def console(seen: Seen, found: Diagnosis) -> str:
 
 def remedy(one: Finding) -> str:
     """What to do, and whether that can be left to us."""
-    return f"{one.remedy}; fix=PATH does it in a copy" if one.mended and "fix=" not in one.remedy else one.remedy
+    return f"{one.remedy}; fix=PATH {one.mended}" if one.mended else one.remedy
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= WIDEST else f"{cell[: WIDEST // 2]} ... {cell[-WIDEST // 2 :]}"
 
 
 def _aligned(rows: Table) -> list[str]:
