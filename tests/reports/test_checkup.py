@@ -266,7 +266,7 @@ def test_images_of_photographs_keep_their_plain_skies(tmp_path: Path) -> None:
     """Flat images of the set's own kind are not washed out, and a bright one is no dark one's negative."""
     rng = np.random.default_rng(0)
     for i in range(160):
-        detail = np.kron(rng.normal(0, rng.uniform(2, 45), (8, 8, 3)), np.ones((4, 4, 1)))
+        detail = np.kron(rng.normal(0, rng.uniform(5, 45), (8, 8, 3)), np.ones((4, 4, 1)))
         image = rng.uniform(30, 225) + detail + rng.normal(0, 2, (32, 32, 3))
         save(np.clip(image, 0, 255).astype(np.uint8), tmp_path / "mine" / f"{i:03}.png")
     assert diagnosed(tmp_path / "mine").findings == []
@@ -278,4 +278,15 @@ def test_what_was_planted_often_is_found_as_often(tmp_path: Path) -> None:
     for path in negatives:
         save(255 - read(path), path)
     (one,) = diagnosed(folder).findings
-    assert (one.kind, len(one.files), one.images) == ("inverted", 20, one.images)
+    assert (one.kind, len(one.files), len(one.images)) == ("inverted", 20, 20)
+
+
+@pytest.mark.parametrize("side", [4, 28])
+@pytest.mark.parametrize("number", [2, 3, 5, 17])
+def test_a_handful_of_images_of_any_size_is_looked_at(number: int, side: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(number):
+        save(rng.integers(0, 256, (side, side), dtype=np.uint8), tmp_path / "mine" / f"{i}.png")
+        save(np.full((side, side), i, dtype=np.uint8), tmp_path / "plain" / f"{i}.png")
+    assert [one.kind for one in diagnosed(tmp_path / "mine").findings] == ["too few"]
+    assert [one.kind for one in diagnosed(tmp_path / "plain").findings] == ["too few", "constant"]

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from dcgan.reports.checkup.finding import Diagnosis, Finding, count, percent, share
-from dcgan.reports.checkup.neighbours import COARSE, Neighbours, coarse_features, find_neighbours
+from dcgan.reports.checkup.floor import SPACE, apart, in_figures, parts_apart
+from dcgan.reports.checkup.neighbours import Neighbours, find_neighbours
 from dcgan.reports.checkup.seen import Seen
 
 NEARLY = 0.12  # of the set's usual distance to the tenth neighbour, and of the image's own contrast. Saving as JPEG
@@ -85,27 +86,18 @@ def _duplicates(seen: Seen, found: Diagnosis, groups: Sequence[list[int]], numbe
 
 def _moved(seen: Seen, more: Sequence[int], number: int) -> str:
     """What they do, in the Fréchet distance between the images with and without them."""
-    from dcgan.metrics.frechet import Moments, frechet_distance  # torchmetrics loads here
-
     words = (
         f"{count(len(more), 'copy', 'copies')} among {count(number)} ({share(len(more), number)} of what is learned)"
     )
     rows = np.array([i for i in np.flatnonzero(seen.readable).tolist() if seen.sides[i] == seen.sides[more[0]]])
-    kept = ~np.isin(rows, more)
-    halves = seen.marks[rows] % 2 == 0
-    features = coarse_features(seen.small[rows]).double()
-    if min(kept.sum(), (halves & kept).sum(), (~halves & kept).sum()) <= 2:
+    kept = rows[~np.isin(rows, more)]
+    moved, floor = apart(seen, rows, kept), parts_apart(seen, kept, parts=2)
+    if moved is None or not floor:
         return f"{words} weigh twice or more"
-    moved = frechet_distance(features, Moments.of(features[kept]))
-    floor = frechet_distance(features[halves & kept], Moments.of(features[~halves & kept]))
     return (
-        f"{words} move the Fréchet distance of the images' {COARSE} x {COARSE} patches by {_number(moved)}; two "
-        f"halves of the set without them are {_number(floor)} apart: {percent(moved / floor)} of that floor"
+        f"{words} move the Fréchet distance of the images' {SPACE} by {in_figures(moved)}; two halves of the set "
+        f"without them are {in_figures(floor)} apart: {percent(moved / floor)} of that floor"
     )
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}"
 
 
 def _near_duplicates(seen: Seen, found: Diagnosis, pairs: Sequence[tuple[int, int]], *, alarm: bool) -> None:

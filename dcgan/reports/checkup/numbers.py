@@ -2,7 +2,10 @@
 
 from collections import Counter
 
+import numpy as np
+
 from dcgan.reports.checkup.finding import Diagnosis, Finding, count, share
+from dcgan.reports.checkup.floor import SPACE, in_figures, parts_apart
 from dcgan.reports.checkup.seen import Seen
 
 TINY = 10  # images of a class to train on
@@ -41,17 +44,23 @@ def check_numbers(seen: Seen, found: Diagnosis, *, scored: int | None) -> None:
         Finding(
             "too few",
             short,
-            _bias(min(train, test), scored) if scored else "the discriminator learns them by heart",
+            _bias(seen, min(train, test), scored) if scored and short else "the discriminator learns them by heart",
             f"add images, or train with augment=diffaugment{fewer}",
         )
     )
 
 
-def _bias(there: int, scored: int) -> str:
+def _bias(seen: Seen, there: int, scored: int) -> str:
     """What a FID adds for want of images is, to first order, as one over their number (Chong and Forsyth 2020)."""
     wanted = max(scored, REPORTED)
+    rows = np.flatnonzero(np.array(seen.sides) == "train")
+    floors = [(parts, parts_apart(seen, rows, parts=parts)) for parts in (2, 4)]
+    said = [
+        f"{len(rows) // parts:,} and {len(rows) // parts:,} of them {in_figures(one)}" for parts, one in floors if one
+    ]
+    measured = f" (of {SPACE} of those to train on, between {', between '.join(said)})" if said else ""
     return (
-        f"a FID falls with the number of images that it is of: what it shows beside the true distance is about "
+        f"a FID falls with the number of images that it is of{measured}: what it shows beside the truth is about "
         f"{wanted / max(1, there):.1f} times as large with {there:,} as with {wanted:,}; it compares with no other"
     )
 

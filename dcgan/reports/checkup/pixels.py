@@ -47,7 +47,7 @@ def _constant(seen: Seen, found: Diagnosis, rows: np.ndarray) -> None:
 
 
 def _washed_out(seen: Seen, found: Diagnosis, rows: np.ndarray) -> np.ndarray:
-    values = luminance(seen)[rows].reshape(len(rows), -1)
+    values = luminance(seen)[rows].reshape(len(rows), seen.small.shape[-1] ** 2)
     ranges = values.max(1, initial=0).astype(float) - values.min(1, initial=255)
     contrast = values.std(1)
     usual = np.median(ranges) if len(rows) else 0.0

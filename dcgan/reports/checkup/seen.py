@@ -37,6 +37,7 @@ ENDINGS = {  # of formats, by the first bytes of their files; the first ending i
     b"P6": (".ppm", ".pgm"),
 }
 WEBP = (".webp",)
+SPLITS = ("train", "test")
 WITH_SEVERAL = (".gif", ".tif", ".webp")
 
 
@@ -139,9 +140,6 @@ def _opened(data: Data) -> tuple[Collection, str]:
     said, parts = f"data={data.name}", {split: read(data.name, Path(data.root), split=split) for split in SPLITS}
     images = {split: images.permute(0, 2, 3, 1).squeeze(3).numpy() for split, (images, _) in parts.items()}
     return of_tensors(images, {split: labels for split, (_, labels) in parts.items()}, said, []), said
-
-
-SPLITS = ("train", "test")
 
 
 def _glancing(collection: Collection, small: np.ndarray, data: Data) -> Callable[[int], Glance]:

@@ -93,5 +93,5 @@ def odd_colours(seen: Seen) -> np.ndarray:
     """Of shape (N,): which images are in grey where most are in colour, or the reverse."""
     coloured = np.array([one.coloured for one in seen.glances])
     usable = seen.readable & ~seen.constant
-    most = coloured[usable].mean() >= MAJORITY
+    most = coloured[usable].sum() >= MAJORITY * usable.sum()
     return np.asarray((coloured != most) & usable & coloured[usable].any())
