@@ -55,10 +55,8 @@ def _bias(seen: Seen, there: int, scored: int) -> str:
     wanted = max(scored, REPORTED)
     rows = np.flatnonzero(np.array(seen.sides) == "train")
     floors = [(parts, parts_apart(seen, rows, parts=parts)) for parts in (2, 4)]
-    said = [
-        f"{len(rows) // parts:,} and {len(rows) // parts:,} of them {in_figures(one)}" for parts, one in floors if one
-    ]
-    measured = f" (of {SPACE} of those to train on, between {', between '.join(said)})" if said else ""
+    said = [f"two lots of {len(rows) // parts:,} are {in_figures(one)} apart" for parts, one in floors if one]
+    measured = f" (of those to train on, by {SPACE}, {', '.join(said)})" if said else ""
     return (
         f"a FID falls with the number of images that it is of{measured}: what it shows beside the truth is about "
         f"{wanted / max(1, there):.1f} times as large with {there:,} as with {wanted:,}; it compares with no other"
