@@ -23,7 +23,7 @@ def check_up(data: Data, *, scored: int | None, out: Path, fix: Path | None) -> 
         fix: where a mended copy is written; None: nowhere.
 
     Raises:
-        ValueError, OSError: one line; nothing is written.
+        ValueError, OSError: one line, before anything is written or in the place of what could not be.
     """
     source = Path(data.folder) if hasattr(data, "folder") else None
     refuse_place(out, source, key="out")
@@ -34,10 +34,12 @@ def check_up(data: Data, *, scored: int | None, out: Path, fix: Path | None) -> 
         refuse_place(fix, source, key="fix")
         refuse_copy(fix)
     seen = look(data)
+    if fix is not None and seen.listing is None:
+        raise ValueError(f"fix={fix}: copies a folder or .zip of pictures; {seen.said} is none")
     known = SCORED if CATALOGUE[data.name].space else None
     found = examine(seen, scored=scored or known)
+    print(console(seen, found), flush=True)  # before anything is written, which a full disk may refuse
     mended = mend(seen, found, fix) if fix is not None else ""
-    print(console(seen, found), flush=True)
     files = write_checkup(seen, found, out, mended=mended)
     print(f"  {mended}\n" * bool(mended) + f"\n  see  {files[-1]}\n  all  {files[0]}")
     return not found.alarms

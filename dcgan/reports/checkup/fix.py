@@ -50,11 +50,9 @@ def mend(seen: Seen, found: Diagnosis, path: Path) -> str:
     are exactly in the test split. Pictures are named by what they are.
 
     Raises:
-        ValueError: the images are no files.
         OSError: it cannot be written.
     """
-    if seen.listing is None:
-        raise ValueError(f"fix={path}: copies a folder or .zip of pictures; {seen.said} is none")
+    assert seen.listing is not None
     dropped = _dropped(seen, found)
     entries = {entry.name: entry for entry in seen.listing.entries}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
