@@ -208,12 +208,22 @@ class ExportConfig:
 
 @dataclass
 class DoctorConfig:
-    """conf/doctor.yaml."""
+    """conf/doctor.yaml, of a run."""
 
-    run: Annotated[str, PATH]
+    run: Annotated[str | None, PATH]
     intervals: Annotated[int, at_least(1)]
     seed: Annotated[int, SEED]
+    fix: Annotated[str | None, PATH]
+    out: Annotated[str | None, PATH]
     data: DataRoot
+    metrics: Option | None = None  # a group that is null is left out by Hydra
+
+
+@dataclass
+class CheckupConfig(DoctorConfig):
+    """The same, of images."""
+
+    data: Data  # type: ignore[assignment]
 
 
 @dataclass(kw_only=True)
@@ -247,13 +257,21 @@ CONF = next(
     folder for folder in (Path(__file__).parents[1] / "_conf", Path(__file__).parents[2] / "conf") if folder.is_dir()
 )
 Config = TypeVar(
-    "Config", TrainConfig, EvaluateConfig, GenerateConfig, ExportConfig, DoctorConfig, ReportConfig, SearchConfig
+    "Config",
+    TrainConfig,
+    EvaluateConfig,
+    GenerateConfig,
+    ExportConfig,
+    DoctorConfig,
+    CheckupConfig,
+    ReportConfig,
+    SearchConfig,
 )
 SCHEMAS: dict[str, type] = {
     "train": TrainConfig,
     "evaluate": EvaluateConfig,
     "generate": GenerateConfig,
-    "doctor": DoctorConfig,
+    "doctor": CheckupConfig,
     "export": ExportConfig,
     "tune": TuneConfig,
     "report": ReportConfig,

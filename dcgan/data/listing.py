@@ -39,6 +39,8 @@ class Listing:
     content: Callable[[str], bytes]  # of an entry's name
     entries: list[Entry] = field(default_factory=list)
     others: Counter[str] = field(default_factory=Counter)  # by their endings
+    strangers: list[Entry] = field(default_factory=list)  # the same files, one by one
+    folders: list[str] = field(default_factory=list)  # their names end with /
     hidden: int = 0
     links: int = 0
 
@@ -62,7 +64,9 @@ def list_pictures(path: Path) -> Listing:
         ValueError, OSError: words that follow the folder's name, on what is wrong with it.
     """
     listing = _of_folder(path) if path.is_dir() else _of_zip(path)
-    listing.entries.sort(key=lambda entry: _order(entry.name))
+    listing.folders.sort()
+    for entries in (listing.entries, listing.strangers):
+        entries.sort(key=lambda entry: _order(entry.name))
     return listing
 
 
@@ -95,12 +99,14 @@ def _of_folder(folder: Path) -> Listing:
                     listing.hidden += 1
                 elif one.is_dir(follow_symlinks=False):
                     waiting.append(f"{name}/")
+                    listing.folders.append(f"{name}/")
                 elif one.is_dir():
                     listing.links += 1
                 elif _ending(one.name) in SUFFIXES:
                     listing.entries.append(_entry(one, name, inside))
                 else:
                     listing.others[_ending(one.name) or "without an ending"] += 1
+                    listing.strangers.append(_entry(one, name, inside))
     return listing
 
 
@@ -128,6 +134,7 @@ def _of_zip(path: Path) -> Listing:
         raise ValueError(f"is no archive that can be read: it is {what_is(path)}") from error
     there = {info.filename.replace("\\", "/"): info for info in archive.infolist() if not info.is_dir()}
     listing = Listing(lambda name: archive.read(there[name]))
+    listing.folders += [info.filename for info in archive.infolist() if info.is_dir()]
     for name, info in there.items():
         parts = name.split("/")
         if name.startswith("/") or ".." in parts or re.match(r"[A-Za-z]:", name):
@@ -138,6 +145,7 @@ def _of_zip(path: Path) -> Listing:
             listing.entries.append(Entry(name, info.file_size, info.CRC, _fault_in_zip(info)))
         else:
             listing.others[_ending(name) or "without an ending"] += 1
+            listing.strangers.append(Entry(name, info.file_size, info.CRC, _fault_in_zip(info)))
     unpacked, packed = sum(entry.size for entry in listing.entries), path.stat().st_size
     if unpacked > max(MOST_UNPACKED, MOST_TIMES * packed):
         raise ValueError(f"unpacks to {unpacked} bytes from {packed}, as no pictures do; unpack it by hand")

@@ -41,6 +41,7 @@ class Collection:
     shorter_side: Callable[[int], int]  # pixels; 0: it cannot be read
     content: Callable[[], str]  # the hash of all that they are and are called
     notes: list[str] = field(default_factory=list)
+    listing: Listing | None = None  # the files, where each image is one
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
         shorter_side=side,
         content=lambda: _digest(in_parallel(line, len(entries), words="looking at")),
         notes=[*skipped, *found.notes],
+        listing=listing,
     )
 
 
@@ -189,7 +191,7 @@ def _of_arrays(path: Path, said: str) -> Collection:
         if given is not None and found is None:
             notes.append(f"its labels are not used: {why}")
         labels[split] = found
-    return _of_tensors(images, labels, said, notes)
+    return of_tensors(images, labels, said, notes)
 
 
 def _two_splits(path: Path, said: str) -> dict[str, tuple[np.ndarray, Any]]:
@@ -224,7 +226,7 @@ def _laid_out(array: np.ndarray, said: str) -> np.ndarray:
     return array
 
 
-def _of_tensors(
+def of_tensors(
     images: dict[str, np.ndarray], labels: dict[str, Tensor | None], said: str, notes: list[str]
 ) -> Collection:
     """Arrays by their splits; the classes are the labels that are there to train on."""
@@ -292,4 +294,4 @@ def _idx_collection(files: dict[tuple[str, str], Path], said: str) -> Collection
             array, given = (read_idx(files[split, what]).numpy() for what in IDX)
             images[split] = _laid_out(array, str(files[split, "images"]))
             labels[split], _ = labels_of(given, num_images=len(array))
-    return _of_tensors(images, labels, said, [])
+    return of_tensors(images, labels, said, [])

@@ -6,7 +6,7 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -200,7 +200,7 @@ def _read(cache: Path, source: Source, data: OwnData) -> Facts:
                 return facts
         else:
             _forget(cache)
-        resolution = data.resolution or _usual_size(collection)
+        resolution = data.resolution or usual_size(collection)
         temporary = cache / ".reading"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
@@ -237,7 +237,7 @@ def _forget(cache: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _usual_size(collection: Collection) -> int:
+def usual_size(collection: Collection) -> int:
     """The multiple of 4 below the shorter side of the image in the middle, 64 at most."""
     number = len(collection.splits)
     chosen = range(0, number, max(1, number // LOOKED_AT))
@@ -264,14 +264,14 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
             pixels = collection.pixels(i)
         except ValueError as error:
             return _Read(0, False, str(error))
-        mark = _mark(pixels)
+        mark = mark_of(pixels)
         square = squared(grey(pixels) if channels == 1 else pixels, resolution=resolution)
         everything[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
         return _Read(mark, pixels.ndim == 3)
 
     found = in_parallel(read, number, words="reading")
     channels = channels or (3 if any(one.coloured for one in found) else 1)
-    splits = _divided(collection.splits, found)
+    splits = divided(collection.splits, [None if one.reason else one.mark for one in found])
     labels = np.array(collection.labels, dtype=np.int64)
     for split in ("train", "test"):
         rows = np.array([i for i, one in enumerate(splits) if one == split], dtype=np.int64)
@@ -306,20 +306,20 @@ def _copy(everything: np.ndarray, rows: np.ndarray, path: Path, *, channels: int
     target.flush()
 
 
-def _mark(pixels: np.ndarray) -> int:
+def mark_of(pixels: np.ndarray) -> int:
     """Of what is seen, whatever file it was in: the same for duplicates, in any format that loses nothing."""
     found = hashlib.blake2b(str(pixels.shape).encode(), digest_size=8)
     found.update(np.ascontiguousarray(pixels).data)
     return int.from_bytes(found.digest(), "big")
 
 
-def _divided(splits: list[str], found: list[_Read]) -> list[str]:
-    """The split of each image, empty where it cannot be read; of those that have none, one in seven is held out.
+def divided(splits: Sequence[str], marks: Sequence[int | None]) -> list[str]:
+    """The split of each image, empty where it cannot be read (None); of those that have none, one in seven is held out.
 
     There is an image in both, if there are two that differ.
     """
-    marks = sorted({one.mark for one in found if not one.reason})
-    if not marks or any(splits):
-        return ["" if one.reason else split for one, split in zip(found, splits, strict=True)]
-    bound = min(max(2**64 // HELD_OUT, marks[0] + 1), marks[-1])
-    return ["" if one.reason else "test" if one.mark < bound else "train" for one in found]
+    there = sorted({mark for mark in marks if mark is not None})
+    if not there or any(splits):
+        return ["" if mark is None else split for mark, split in zip(marks, splits, strict=True)]
+    bound = min(max(2**64 // HELD_OUT, there[0] + 1), there[-1])
+    return ["" if mark is None else "test" if mark < bound else "train" for mark in marks]
