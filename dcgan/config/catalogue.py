@@ -80,11 +80,9 @@ CATALOGUE: dict[str, DataSet] = {
     "idx": DataSet(channels=1, num_classes=None, space="", reader="own"),
 }
 OWN = "own"  # the space that is trained on the images themselves
-WITH_IMAGES = (
-    "metrics=own, which trains an extractor on the images themselves, or metrics=inception metrics.weights=<file>, "
-    "if you have its weights"
-)
-WITHOUT_SPACE = f"{WITH_IMAGES}, or metrics=none"
+TRAINED = "metrics=own, which trains an extractor on the images themselves"
+WITH_WEIGHTS = "; with Inception's weights, metrics=inception metrics.weights=<file>"
+WITHOUT_SPACE = f"{TRAINED}, or metrics=none{WITH_WEIGHTS}"
 
 
 def facts_of(data: Data) -> DataSet:

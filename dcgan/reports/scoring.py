@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from dcgan.config.catalogue import CATALOGUE, OWN, WITH_IMAGES, data_sets_of, misfit
+from dcgan.config.catalogue import CATALOGUE, OWN, TRAINED, WITH_WEIGHTS, data_sets_of, misfit
 from dcgan.config.options import GROUPS, OwnData
 from dcgan.config.registry import lookup
 from dcgan.config.schema import CONF, EvaluateConfig, EvaluateData
@@ -123,7 +123,7 @@ def _space_of(data: str) -> str:
     """The feature space that knows a data set."""
     space = CATALOGUE[data].space
     if not space:
-        raise ValueError(f"metrics=: no feature space that ships knows data={data}; say {WITH_IMAGES}")
+        raise ValueError(f"metrics=: no feature space that ships knows data={data}; say {TRAINED}{WITH_WEIGHTS}")
     return space
 
 

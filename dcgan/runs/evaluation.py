@@ -107,7 +107,8 @@ class Evaluation(Callback):
     def _evaluate(self, trainer: Trainer, gan: GAN) -> None:
         self._evaluated = trainer.global_step
         cpu_seconds = self._cpu_seconds()
-        found = trainer.strategy.broadcast(self._score(gan, cpu_seconds) if trainer.is_global_zero else {})
+        scores = self._score(gan, cpu_seconds) if trainer.is_global_zero else {}
+        self.name, found = trainer.strategy.broadcast((self.name, scores))  # an extractor of one's own is by machine
         self.latest = value = found[self.name]
         if self.best is None or value < self.best:
             self.best, self.best_step, self._improved = value, trainer.global_step, True

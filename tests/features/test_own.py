@@ -21,6 +21,7 @@ from dcgan.features.tasks import shifted, turned
 from dcgan.metrics.floor import floor_of
 from dcgan.metrics.frechet import Moments, frechet_distance
 from dcgan.metrics.reference import Reference
+from dcgan.runs.evaluation import Evaluation
 
 Command = Callable[..., Result]
 TRAIN = [*TINY, "data=folder", "data.batch_size=8", "trainer.max_steps=2", "metrics=own", "metrics.num_samples=60"]
@@ -177,12 +178,32 @@ def test_too_few_images_are_refused(tmp_path: Path) -> None:
         own_space(data_of(tmp_path, labelled=True, train=39))
 
 
+def test_another_extractors_best_is_forgotten_and_its_own_is_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A run that goes on on another machine, where the same training gives other weights."""
+    data = data_of(tmp_path, labelled=True)
+    real = Reference(Moments.of(torch.randn(9, 3).double()), None, None)
+
+    def evaluation(name: str) -> Evaluation:
+        space = FeatureSpace(name, "0" * 64, torch.nn.Flatten())
+        return Evaluation(tmp_path, space=space, real=real, data=data, every=1, num_samples=9, seed=0)
+
+    before = evaluation("own-1a2b3c4d")
+    before.best, before.best_step, before.latest = 1.5, 7, 2.5
+    for name, best in (("own-1a2b3c4d", 1.5), ("own-5e6f7a8b", None)):
+        after = evaluation(name)
+        after.load_state_dict(before.state_dict())
+        assert after.best == best
+    assert capsys.readouterr().err.startswith("note: fid_own-1a2b3c4d_train_9 was measured before, now fid_own-5e6f")
+
+
 def test_metrics_digits_of_other_images_is_refused_with_the_ways_to_go_on(command: Command, workdir: Path) -> None:
     mine = folder_of(workdir / "mine", labelled=True)
     words = [*TINY, "data=folder", f"data.folder={mine}", "data.batch_size=8"]
     (line,) = command("train", *words, "metrics=digits").err.splitlines()
     assert line.startswith("error: metrics=digits: knows mnist, not folder; use metrics=own, which trains")
-    assert line.endswith("or metrics=none")
+    assert ", or metrics=none; with Inception's weights, metrics=inception metrics.weights=<file>" in line
     assert "metrics=own" in command("train", *words, "metrics=none", "trainer.max_steps=1").out  # the line `report`
     assert "is a judge, by which nothing is chosen; use metrics=own" in command("train", "metrics=own_residual").err
     assert command("evaluate", "samples=x.npz", "metrics=own").err.startswith("error: metrics=own: is for any data set")
