@@ -1,5 +1,6 @@
 """``python -m dcgan.train [group=option ...] [key=value ...]``: train a GAN, into a run folder."""
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -143,6 +144,8 @@ def _told_again(config: TrainConfig) -> list[str]:
     """What ``evaluate`` is to be told beside the run, whose word for a path it does not take, to measure anything."""
     data, weights = config.data, getattr(config.metrics, "weights", None)
     words = [pasted("data.folder", Path(data.folder))] if isinstance(data, OwnData) else []
+    if config.metrics.name == OWN and data.root != (os.environ.get("DCGAN_DATA") or "data"):
+        words.append(pasted("data.root", Path(data.root)))  # where its extractor is
     if weights is not None:
         words += [f"metrics={config.metrics.name}", pasted("metrics.weights", Path(weights))]
     elif config.metrics.name == "none" and not CATALOGUE[data.name].space:

@@ -82,7 +82,7 @@ def test_train_and_evaluate_by_a_judge_of_ones_own(labelled: bool, command: Comm
     name = trained.split()[1].rstrip(":")
     assert f"note: {name}: FID of real images " in result.err
     assert f"fid_{name}_train_60" in result.out
-    assert f"python -m dcgan.evaluate run={run} data.folder={mine}" in result.out
+    assert f"python -m dcgan.evaluate run={run} data.folder={mine} data.root=root\n" in result.out
 
     there = [f"run={run}", f"data.folder={mine}", "data.root=root", "num_samples=30", "checkpoint=last"]
     scored = command("evaluate", *there)
