@@ -39,7 +39,7 @@ SETS = {  # name: resolution, channels, samples
     "shapes_unlabelled": (32, 3, 500),
 }
 STRENGTHS = (0, 1, 2, 3, 4, 5)  # 0: as they are
-MEMORISED = 200
+MEMORISED, SMALL = 200, 5000
 CORRUPTIONS = runpy.run_path(str(HERE.parent / "2026-11-22_corruptions" / "run.py"))["CORRUPTIONS"]
 
 
@@ -84,12 +84,15 @@ def _write_shapes(name: str, work: Path) -> Path:
     return path
 
 
-def generators(data: ImageData, labels: Tensor, number: int) -> dict[str, Tensor]:
-    """What generators that are known would draw: so many images each."""
+def generators(data: ImageData, labelled: ImageData, number: int) -> dict[str, Tensor]:
+    """What generators that are known would draw: so many images each. ``labelled`` are the same, with labels."""
+    labels, labels_of_test = (labelled.split(split).labels for split in ("train", "test"))
     train, test = data.split("train").images, data.split("test").images
     held_out = test[subset(len(test), number)]
     generator = torch.Generator().manual_seed(0)
-    one_class = train[labels == 0]
+    classes = {"one class": train[labels == 0]}
+    if len(train) < SMALL:  # a judge may know these by heart
+        classes["one class, held out"] = test[labels_of_test == 0]
     noise = torch.randn(held_out.shape, generator=generator) * 6
     order = torch.randperm(len(train), generator=generator)
     return {
@@ -97,7 +100,7 @@ def generators(data: ImageData, labels: Tensor, number: int) -> dict[str, Tensor
         "the same, slight noise": (held_out + noise).round().clamp(0, 255).byte(),
         "200 training images": train[order[:MEMORISED]].repeat(number // MEMORISED + 1, 1, 1, 1)[:number],
         "all training images": train[order[:number]],
-        "one class": one_class.repeat(number // len(one_class) + 1, 1, 1, 1)[:number],
+        **{name: one.repeat(number // len(one) + 1, 1, 1, 1)[:number] for name, one in classes.items()},
     }
 
 
@@ -113,7 +116,7 @@ def lines_of(name: str, work: Path) -> Iterator[dict[str, Any]]:
     """All that is found of one set."""
     data, number = data_of(name, work), SETS[name][2]
     train, test = data.split("train"), data.split("test")
-    labels = data_of(name.removesuffix("_unlabelled"), work).split("train").labels  # in the same order: see below
+    labelled = data_of(name.removesuffix("_unlabelled"), work)  # in the same order
     space = own_space(data)
     judges = [one for one in (space, *space.judges) if isinstance(one, FeatureSpace)]
     real = [reference_of(one, train.images, with_features=True, cache=work / "statistics") for one in judges]
@@ -125,7 +128,7 @@ def lines_of(name: str, work: Path) -> Iterator[dict[str, Any]]:
         fid = monitor(one.extract(images), space=one, real=known)["fid"].value
         yield {"set": name, "judge": one.name, "corruption": corruption, "strength": strength, "fid": fid}
     of_test = nearest(test.images, train.images)
-    for known_as, images in generators(data, labels, number).items():
+    for known_as, images in generators(data, labelled, number).items():
         copies = find_copies(nearest(images, train.images), of_test)
         for one, known in zip(judges, real, strict=True):
             found = values(measure(one.extract(images), space=one, real=known, replicates=0)[0])
