@@ -91,7 +91,7 @@ def generators(data: ImageData, labelled: ImageData, number: int) -> dict[str, T
     held_out = test[subset(len(test), number)]
     generator = torch.Generator().manual_seed(0)
     classes = {"one class": train[labels == 0]}
-    if len(train) < SMALL:  # a judge may know these by heart
+    if len(train) < SMALL:  # of which the training images of a class are a good part of the reference
         classes["one class, held out"] = test[labels_of_test == 0]
     noise = torch.randn(held_out.shape, generator=generator) * 6
     order = torch.randperm(len(train), generator=generator)
