@@ -172,7 +172,7 @@ def _space_and_data(config: EvaluateConfig) -> tuple[str, str]:
     """What to compare samples of unknown origin with: either of ``metrics`` and ``data.name`` tells the other."""
     metrics = config.metrics.name if config.metrics else None
     if metrics in ("inception", OWN) and config.data.name is None:
-        raise ValueError(f"metrics={metrics}: is for any data set; say which one, as in data.name=mnist")
+        raise ValueError(f"metrics={metrics}: knows any data set; say which one, as in data.name=mnist")
     name = config.data.name or next(iter(data_sets_of(metrics or "")), "mnist")
     lookup(CATALOGUE, name, key="data.name")
     metrics = metrics or _space_of(name)

@@ -206,7 +206,7 @@ def test_metrics_digits_of_other_images_is_refused_with_the_ways_to_go_on(comman
     assert ", or metrics=none; with Inception's weights, metrics=inception metrics.weights=<file>" in line
     assert "metrics=own" in command("train", *words, "metrics=none", "trainer.max_steps=1").out  # the line `report`
     assert "is a judge, by which nothing is chosen; use metrics=own" in command("train", "metrics=own_residual").err
-    assert command("evaluate", "samples=x.npz", "metrics=own").err.startswith("error: metrics=own: is for any data set")
+    assert command("evaluate", "samples=x.npz", "metrics=own").err.startswith("error: metrics=own: knows any data set")
 
 
 @pytest.mark.parametrize("resolution", [4, 12, 28, 32, 36, 64, 256])
