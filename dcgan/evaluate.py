@@ -156,7 +156,7 @@ def main(config: DictConfig, launch: Launch) -> Any:
     if (typed.run is None) == (typed.samples is None):
         raise ValueError("run=, samples=: name one of them, a run folder or a file or folder of images")
     if typed.metrics is not None and typed.metrics.name == "none":
-        raise ValueError("metrics=none: nothing to evaluate with; take digits, fashion, stacked or inception")
+        raise ValueError("metrics=none: nothing to evaluate with; take digits, fashion, stacked, own or inception")
     if typed.data.name is not None:
         lookup(CATALOGUE, typed.data.name, key="data.name")
     if typed.run is not None and typed.data.name is not None:

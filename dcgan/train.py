@@ -3,6 +3,7 @@
 From Python: ``dcgan.train(["loss=hinge", "trainer.max_steps=200"])``.
 """
 
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from omegaconf import DictConfig
 
+from dcgan.config.catalogue import CATALOGUE, OWN
 from dcgan.config.check import check
+from dcgan.config.options import OwnData
 from dcgan.config.rules import expanded, shown
 from dcgan.config.schema import TrainConfig
 from dcgan.shell.cli import Launch, cli
@@ -138,7 +141,21 @@ def _next_steps(run: "Run", *, stopped: bool) -> str:
     if stopped:
         return f"  go on    python -m dcgan.train {pasted('resume', run.folder)}"
     word = pasted("run", run.folder)
-    return f"  report   python -m dcgan.evaluate {word}\n  draw     python -m dcgan.generate {word} n=64 seed=3"
+    report = " ".join([word, *_told_again(run.config)])
+    return f"  report   python -m dcgan.evaluate {report}\n  draw     python -m dcgan.generate {word} n=64 seed=3"
+
+
+def _told_again(config: TrainConfig) -> list[str]:
+    """What ``evaluate`` is to be told beside the run, whose word for a path it does not take, to measure anything."""
+    data, weights = config.data, getattr(config.metrics, "weights", None)
+    words = [pasted("data.folder", Path(data.folder))] if isinstance(data, OwnData) else []
+    if config.metrics.name == OWN and data.root != (os.environ.get("DCGAN_DATA") or "data"):
+        words.append(pasted("data.root", Path(data.root)))  # where its extractor is
+    if weights is not None:
+        words += [f"metrics={config.metrics.name}", pasted("metrics.weights", Path(weights))]
+    elif config.metrics.name == "none" and not CATALOGUE[data.name].space:
+        words.append(f"metrics={OWN}")
+    return words
 
 
 def start_or_go_on(

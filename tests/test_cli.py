@@ -458,7 +458,7 @@ def test_evaluate_says_which_keys_are_its_own(command: Command, workdir: Path) -
     run = train(command, "trainer.max_steps=2", "metrics=none")
     for words, line in [
         (["metrics=digits", "metrics.num_samples=50"], "metrics.num_samples=50: is how often training evaluates"),
-        (["metrics=none"], "metrics=none: nothing to evaluate with; take digits, fashion, stacked or inception"),
+        (["metrics=none"], "metrics=none: nothing to evaluate with; take digits, fashion, stacked, own or incep"),
     ]:
         assert command("evaluate", f"run={run}", *words).err.startswith(f"error: {line}")
     assert "fid_digits_test_60" in command("evaluate", f"run={run}", "num_samples=60", "checkpoint=last").out

@@ -71,7 +71,7 @@ def test_train_resume_evaluate_and_generate(command: Command, workdir: Path, mon
 
     refused = command("evaluate", f"run={run}", there[1], "checkpoint=last")
     assert refused.err.startswith(
-        "error: metrics=: no feature space knows data=folder; say metrics=inception metrics.w"
+        "error: metrics=: no feature space that ships knows data=folder; say metrics=own, which"
     )
     digits = load_feature_space("digits")
     monkeypatch.setattr("dcgan.reports.scoring.load_feature_space", lambda *_, **__: digits)
@@ -140,7 +140,7 @@ def test_a_sweep_over_them_goes_on(command: Command, workdir: Path) -> None:
         ),
         (
             ["data=folder", "data.folder=mine", "metrics=digits"],
-            "metrics=digits: knows mnist, not folder; use metrics=i",
+            "metrics=digits: knows mnist, not folder; use metrics=o",
         ),
         (
             ["data=folder", "data.folder=mine", "data.batch_size=64"],

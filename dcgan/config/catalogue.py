@@ -81,7 +81,10 @@ CATALOGUE: dict[str, DataSet] = {
     "folder": DataSet(channels=1, num_classes=None, space="", reader="own", mirrored=True),
     "idx": DataSet(channels=1, num_classes=None, space="", reader="own", mirrored=True),
 }
-WITHOUT_SPACE = "metrics=inception metrics.weights=<file>, which takes any images, or metrics=none"
+OWN = "own"  # the space that is trained on the images themselves
+TRAINED = "metrics=own, which trains an extractor on the images themselves"
+WITH_WEIGHTS = "; with Inception's weights, metrics=inception metrics.weights=<file>"
+WITHOUT_SPACE = f"{TRAINED}, or metrics=none{WITH_WEIGHTS}"
 
 
 def facts_of(data: Data) -> DataSet:
@@ -95,16 +98,20 @@ JUDGES: dict[str, tuple[str, ...]] = {
     "digits": ("digits1", "digits_residual"),
     "fashion": ("fashion_residual",),
     "stacked": ("stacked1", "stacked_residual"),
+    OWN: ("own_residual",),
 }
 
 
 def judged_by(space: str) -> str | None:
-    """The feature space that a judge stands beside; None: ``space`` is no judge."""
-    return next((first for first, judges in JUDGES.items() if space in judges), None)
+    """The feature space that a judge stands beside; None: ``space`` is no judge.
+
+    Weights that ship nowhere are in the name, as in ``own_residual-1a2b3c4d``.
+    """
+    return next((first for first, judges in JUDGES.items() if space.partition("-")[0] in judges), None)
 
 
 def data_sets_of(space: str) -> list[str]:
-    """The data sets that a feature space knows, a judge those of its first; none: it is for any, as ``inception``."""
+    """The data sets that a feature space knows, a judge those of its first; none: it is for any, as ``own``."""
     first = judged_by(space) or space
     return [name for name, record in CATALOGUE.items() if record.space and record.space == first]
 

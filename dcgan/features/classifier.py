@@ -1,5 +1,6 @@
 """The small classifier whose features measure generators (the spaces ``digits`` and ``fashion``), and its training."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -8,34 +9,45 @@ from torch import Tensor, nn
 
 from dcgan.data.images import to_float
 
+SIDE = 32  # pixels; what is larger is halved first
+
+
+def halvings(resolution: int) -> int:
+    """How often images of so many pixels are halved until they have 32 at most."""
+    return max(0, math.ceil(math.log2(resolution / SIDE)))
+
 
 class Classifier(nn.Module):
-    """A 0.23 M parameter CNN for 28x28 grey images in [-1, 1]; its 128 penultimate activations are the features."""
+    """A CNN for images in [-1, 1], 0.23 M parameters at 28x28; its 128 penultimate activations are the features."""
 
     num_features = 128
-    num_classes = 10
 
-    def __init__(self) -> None:
+    def __init__(self, *, resolution: int = 28, channels: int = 1, num_classes: int = 10) -> None:
         super().__init__()
+        self.num_classes = num_classes
+        extra = halvings(resolution)
+        side = math.ceil(math.ceil(resolution / 2**extra) / 8)
+        larger = [layer for i in range(extra) for layer in _block(32 if i else channels, 32, stride=2)]
         self.body = nn.Sequential(
-            *_block(1, 32, stride=1),
+            *larger,
+            *_block(32 if extra else channels, 32, stride=1),
             *_block(32, 32, stride=2),
             *_block(32, 64, stride=1),
             *_block(64, 64, stride=2),
             *_block(64, 64, stride=2),
             nn.Flatten(),
-            nn.Linear(64 * 4 * 4, self.num_features, bias=False),
+            nn.Linear(64 * side * side, self.num_features, bias=False),
             nn.BatchNorm1d(self.num_features),
             nn.ReLU(),
         )
-        self.head = nn.Linear(self.num_features, self.num_classes)
+        self.head = nn.Linear(self.num_features, num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, 1, 28, 28) in [-1, 1] -> (N, 128), non-negative."""
+        """(N, C, H, W) in [-1, 1] -> (N, 128), non-negative."""
         return self.body(images)  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, 28, 28) in [-1, 1] -> logits (N, 10)."""
+        """(N, C, H, W) in [-1, 1] -> logits (N, K)."""
         return self.head(F.dropout(self.features(images), 0.3, self.training))  # type: ignore[no-any-return]
 
 
@@ -99,7 +111,7 @@ def run_epochs(
 
 @torch.inference_mode()
 def accuracy(classifier: nn.Module, images: Tensor, labels: Tensor) -> float:
-    """Share of the uint8 images (N, 1, 28, 28) that the classifier, in eval mode, gets right."""
+    """Share of the uint8 images (N, C, H, W) that the classifier, in eval mode, gets right."""
     classifier.eval()
     batches = zip(images.split(500), labels.split(500), strict=True)
     right = sum(int((classifier(to_float(batch)).argmax(1) == truth).sum()) for batch, truth in batches)

@@ -7,26 +7,27 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dcgan.features.classifier import run_epochs
+from dcgan.features.classifier import halvings, run_epochs
 
 # Features come in such units that FIDs are about as large as the first extractors'. A power of two rounds nothing.
 UNITS = 4
 
 
 class ResidualClassifier(nn.Module):
-    """A 0.30 M parameter residual network for 28x28 grey images in [-1, 1]; its 96 pooled values are the features.
+    """A residual network for images in [-1, 1], 0.30 M parameters at 28x28; its 96 pooled values are the features.
 
     Nothing of it is shared with ``Classifier``: pre-activation residual blocks (He et al. 2016), SiLU and an average
     over the picture here; plain convolutions, ReLU, a dense layer and dropout there.
     """
 
     num_features = 96  # of 10,000 images in float16, which a reference holds, 1.9 MB
-    num_classes = 10
 
-    def __init__(self) -> None:
+    def __init__(self, *, resolution: int = 28, channels: int = 1, num_classes: int = 10) -> None:
         super().__init__()
+        self.num_classes = num_classes
         self.body = nn.Sequential(
-            nn.Conv2d(1, 32, 5, stride=2, padding=2, bias=False),
+            nn.Conv2d(channels, 32, 5, stride=2, padding=2, bias=False),
+            *(ResidualBlock(32, 32, stride=2) for _ in range(halvings(resolution))),
             ResidualBlock(32, 32, stride=1),
             ResidualBlock(32, 64, stride=2),
             ResidualBlock(64, 64, stride=1),
@@ -34,14 +35,14 @@ class ResidualClassifier(nn.Module):
             nn.BatchNorm2d(self.num_features),
             nn.SiLU(),
         )
-        self.head = Head(self.num_features, self.num_classes)
+        self.head = Head(self.num_features, num_classes)
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, 1, 28, 28) in [-1, 1] -> (N, 96), at least -1.12."""
+        """(N, C, H, W) in [-1, 1] -> (N, 96), at least -1.12."""
         return self.body(images).mean((2, 3)) * UNITS  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, 1, 28, 28) in [-1, 1] -> logits (N, 10)."""
+        """(N, C, H, W) in [-1, 1] -> logits (N, K)."""
         return self.head(self.features(images))  # type: ignore[no-any-return]
 
 

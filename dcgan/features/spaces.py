@@ -47,7 +47,7 @@ class FeatureSpace:
     head: nn.Module | None = None  # (N, F) -> logits (N, K); None: no classifier, so no metrics of classes
     uniform_classes: bool = False  # class frequencies are compared with equal ones, not with the data's
     shipped: Path | None = None  # what is known of real images in this space
-    judges: tuple[str, ...] = ()  # spaces that reports show beside this one
+    judges: tuple["str | FeatureSpace", ...] = ()  # spaces, or their names, that reports show beside this one
 
     @torch.inference_mode()
     def extract(self, images: Tensor, *, device: torch.device | str = "cpu") -> Tensor:
@@ -184,7 +184,7 @@ def _downloaded_inception() -> Path:
         except (OSError, RuntimeError) as error:
             raise ValueError(
                 f"metrics=inception: its weights are not at {path} and could not be downloaded ({error}); "
-                f"give a local file with metrics.weights=, or use metrics=digits"
+                f"give a local file with metrics.weights=, or use metrics=own, trained on the images themselves"
             ) from error
     return path
 

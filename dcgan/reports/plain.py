@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from dcgan.reports.decide import Comparison, interval, number, ratio
 from dcgan.reports.sweep import Board, Outcome, Report, Row
@@ -96,7 +97,9 @@ def footnotes(board: Board) -> list[str]:
     if board.judge and not board.is_judged():
         first = next((one for row in board.rows for one in row.outcomes if one.judged is None and one.value), None)
         if first:
-            line = f"python -m dcgan.evaluate {pasted('run', first.run.folder)}"
+            images = first.run.config.get("data.folder")
+            again = f" {pasted('data.folder', Path(str(images)))}" if images else ""
+            line = f"python -m dcgan.evaluate {pasted('run', first.run.folder)}{again}"
             notes.append(
                 f"{board.judge}, the judge of another make, has not seen every run; this line adds one: {line}"
             )

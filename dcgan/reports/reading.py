@@ -67,7 +67,9 @@ class Run:
     @property
     def judge(self) -> str:
         """The extractor of another make; empty: its space has none."""
-        return next(iter(JUDGES.get(self.space, ())[-1:]), "")
+        name = next(iter(JUDGES.get(self.space, ())[-1:]), "")
+        found = (one["extractor"] for one in self.records if one["extractor"].partition("-")[0] == name)
+        return next(found, name)
 
     @property
     def command(self) -> str:

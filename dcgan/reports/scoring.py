@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from dcgan.config.catalogue import CATALOGUE, WITHOUT_SPACE, data_sets_of, misfit
+from dcgan.config.catalogue import CATALOGUE, OWN, TRAINED, WITH_WEIGHTS, data_sets_of, misfit
 from dcgan.config.options import GROUPS, OwnData
 from dcgan.config.registry import lookup
 from dcgan.config.schema import CONF, EvaluateConfig, EvaluateData
@@ -19,10 +19,12 @@ from dcgan.data.files import read_samples
 from dcgan.data.images import PADDED, fit, with_channels
 from dcgan.data.latents import random_seed
 from dcgan.data.module import ImageData
+from dcgan.features.own import own_space
 from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.metrics.accuracy import AccuracyScore, accuracy_score
 from dcgan.metrics.bootstrap import REPLICATES
 from dcgan.metrics.copies import Copies, Neighbours, find_copies, nearest
+from dcgan.metrics.floor import floor_of
 from dcgan.metrics.manifold import Manifold
 from dcgan.metrics.measure import LEAST_SAMPLES, halves, measure, record, values
 from dcgan.metrics.protocol import protocol
@@ -103,12 +105,13 @@ def samples_of_run(run: Path, config: EvaluateConfig) -> Samples:
     if config.cas:
         _check_cas(run, labels, data=trained.data.name, num_samples=num_samples)
     trained, _ = with_facts(trained)
+    data = build_data(trained)
     seed = _seed(trained.seed, split=config.split) if config.seed is None else config.seed
-    space = load_feature_space(name, weights=weights)
+    space = own_space(data) if name == OWN else load_feature_space(name, weights=weights)
     return Samples(
         images=generator.sample(n=num_samples, seed=seed),
         labels=labels,
-        data=build_data(trained),
+        data=data,
         space=space,
         seed=seed,
         origin={"run": str(run), "step": step, "checkpoint": checkpoint},
@@ -120,7 +123,7 @@ def _space_of(data: str) -> str:
     """The feature space that knows a data set."""
     space = CATALOGUE[data].space
     if not space:
-        raise ValueError(f"metrics=: no feature space knows data={data}; say {WITHOUT_SPACE.partition(',')[0]}")
+        raise ValueError(f"metrics=: no feature space that ships knows data={data}; say {TRAINED}{WITH_WEIGHTS}")
     return space
 
 
@@ -150,8 +153,9 @@ def samples_of_file(path: Path, config: EvaluateConfig, *, name: str | None = No
         _check_cas(path, labels, data=data_name, num_samples=wanted, why=found.why_unlabelled)
     chosen = subset(len(images), wanted)  # a file may be in the order of its classes
     num_images, images, labels = len(images), images[chosen], labels[chosen] if labels is not None else None
-    space = load_feature_space(metrics, weights=getattr(config.metrics, "weights", None))
     data = _data_like(images, name=data_name, where=config.data)
+    weights = getattr(config.metrics, "weights", None)
+    space = own_space(data) if metrics == OWN else load_feature_space(metrics, weights=weights)
     converted = _conversions(images, metrics=metrics, data=data_name)
     for note in [*found.notes, *converted.values()]:
         print(f"note: {name or f'samples={path}'}: {note}", file=sys.stderr)
@@ -170,8 +174,8 @@ def samples_of_file(path: Path, config: EvaluateConfig, *, name: str | None = No
 def _space_and_data(config: EvaluateConfig) -> tuple[str, str]:
     """What to compare samples of unknown origin with: either of ``metrics`` and ``data.name`` tells the other."""
     metrics = config.metrics.name if config.metrics else None
-    if metrics == "inception" and config.data.name is None:
-        raise ValueError("metrics=inception: knows any data set; say which one, as in data.name=mnist")
+    if metrics in ("inception", OWN) and config.data.name is None:
+        raise ValueError(f"metrics={metrics}: knows any data set; say which one, as in data.name=mnist")
     name = config.data.name or next(iter(data_sets_of(metrics or "")), "mnist")
     lookup(CATALOGUE, name, key="data.name")
     metrics = metrics or _space_of(name)
@@ -211,7 +215,7 @@ def _own_like(images: Tensor, *, name: str, where: EvaluateData) -> OwnData:
 
 def _conversions(images: Tensor, *, metrics: str, data: str) -> dict[str, str]:
     """What the feature space will do to the pixels, a run's being treated alike: for the record, and as notes."""
-    if metrics == "inception":  # which resizes whatever it is given, and takes colour
+    if metrics in ("inception", OWN):  # that resizes whatever it is given; this was trained on images of their form
         return {}
     found, size = {}, images.shape[-1]
     if size != SEEN_AT:
@@ -253,10 +257,13 @@ def score(samples: Samples, *, split: str, memorisation: bool, cas: bool) -> Sco
     """
     first, near, real = _score_in(samples.space, samples, split=split, replicates=REPLICATES)
     records = [first | _real_scores(samples, real, split=split)]
-    for name in samples.space.judges if split == "test" else ():
-        judge = load_feature_space(name)
-        found, _, _ = _score_in(judge, samples, split=split, replicates=0)
-        records.append(found | {"real": _shipped_scores(judge, samples, split=split).get(str(len(samples.images)))})
+    for one in samples.space.judges if split == "test" else ():
+        judge = load_feature_space(one) if isinstance(one, str) else one
+        found, _, of_judge = _score_in(judge, samples, split=split, replicates=0)
+        scores = _shipped_scores(judge, samples, split=split).get(str(len(samples.images)))
+        if judge is one:  # it ships nowhere
+            scores = _other_split(judge, samples, of_judge, split=split)
+        records.append(found | {"real": scores})
     neighbours = None
     num_samples = len(samples.images)
     if memorisation:
@@ -322,13 +329,20 @@ def _real_scores(samples: Samples, real: Reference, *, split: str) -> dict[str, 
     shipped = _shipped_scores(space, samples, split=split)
     other_split = shipped.get(str(n))
     if other_split is None and data.is_here():
-        images = data.split({"test": "train", "train": "test"}[split]).images
-        if len(images) >= n:
-            features = space.extract(images[subset(len(images), n)], device=samples.device)
-            other_split = values(measure(features, space=space, real=real, replicates=0)[0])
+        other_split = _other_split(space, samples, real, split=split)
     assert real.features is not None
     sizes = [(len(real.features) + 1) // 2, len(real.features) // 2]
-    return {"real": other_split, "halves": shipped.get("halves") or halves(space, real), "halves_of": sizes}
+    found = {"real": other_split, "halves": shipped.get("halves") or halves(space, real), "halves_of": sizes}
+    return found | ({"needed": floor_of(real).needed} if space.name.startswith(OWN) else {})
+
+
+def _other_split(space: FeatureSpace, samples: Samples, real: Reference, *, split: str) -> dict[str, float] | None:
+    """What as many images of the other split score; None: there are not so many."""
+    images, n = samples.data.split({"test": "train", "train": "test"}[split]).images, len(samples.images)
+    if len(images) < n:
+        return None
+    features = space.extract(images[subset(len(images), n)], device=samples.device)
+    return values(measure(features, space=space, real=real, replicates=0)[0])
 
 
 def _shipped_scores(space: FeatureSpace, samples: Samples, *, split: str) -> Mapping[str, Mapping[str, float]]:

@@ -78,6 +78,11 @@ def notes(records: Sequence[Mapping[str, Any]]) -> list[str]:
     if "class_kl" in first["measures"]:
         floor = first["measures"]["class_kl"]["sampling_floor"]
         found.append(f"class_kl of {first['num_fake']:,} images with exactly the right frequencies: {floor:.4f}")
+    if first.get("needed", 0) > min(first["num_fake"], first["num_real"]):
+        found.append(
+            f"fid: of fewer than {first['needed']:,} samples and real images its size means little here; "
+            "kid does not grow with their want"
+        )
     judges = [record for record in records if "measures" in record and record is not first]
     if judges:
         found.append(f"{', '.join(record['extractor'] for record in judges)}: {JUDGES}{_floors([first, *judges])}")

@@ -1,5 +1,6 @@
 """How good a run's samples are while it trains."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,7 @@ class Evaluation(Callback):
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
         return {
+            "metric": self.name,
             "best": self.best,
             "best_step": self.best_step,
             "latest": self.latest,
@@ -68,6 +70,10 @@ class Evaluation(Callback):
         self.best, self.best_step, self.latest = (state_dict[key] for key in ("best", "best_step", "latest"))
         self._evaluated = state_dict.get("evaluated", -1)
         self._before = state_dict.get("cpu_seconds", 0.0)
+        before = state_dict.get("metric", self.name)
+        if before != self.name:  # such as another machine's own extractor: its numbers are not these
+            print(f"note: {before} was measured before, now {self.name}: the best so far is forgotten", file=sys.stderr)
+            self.best, self.best_step, self.latest, self._evaluated = None, -1, None, -1
 
     def on_fit_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Start the clock."""
@@ -101,7 +107,8 @@ class Evaluation(Callback):
     def _evaluate(self, trainer: Trainer, gan: GAN) -> None:
         self._evaluated = trainer.global_step
         cpu_seconds = self._cpu_seconds()
-        found = trainer.strategy.broadcast(self._score(gan, cpu_seconds) if trainer.is_global_zero else {})
+        scores = self._score(gan, cpu_seconds) if trainer.is_global_zero else {}
+        self.name, found = trainer.strategy.broadcast((self.name, scores))  # an extractor of one's own is by machine
         self.latest = value = found[self.name]
         if self.best is None or value < self.best:
             self.best, self.best_step, self._improved = value, trainer.global_step, True

@@ -13,13 +13,15 @@ from lightning import Callback, Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
-from dcgan.config.catalogue import WITHOUT_SPACE
+from dcgan.config.catalogue import OWN
 from dcgan.config.options import Metrics
 from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
-from dcgan.features.spaces import load_feature_space
+from dcgan.features.own import own_space
+from dcgan.features.spaces import FeatureSpace, load_feature_space
+from dcgan.metrics.floor import floor_of, in_words
 from dcgan.metrics.protocol import read_records
-from dcgan.metrics.reference import reference_of, statistics_folder
+from dcgan.metrics.reference import Reference, reference_of, statistics_folder
 from dcgan.runs.begin import begin_with
 from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
 from dcgan.runs.dashboard import Dashboard
@@ -95,6 +97,7 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     if config.init is not None and config.resume is None:
         begin_with(gan, config)
     data.setup("fit")
+    data.check_batch()  # what a judge of one's own is trained for minutes before
     dashboard, stop = Dashboard(), GracefulStop()
     evaluation = build_evaluation(config, folder, data)
     grids = SampleGrids(
@@ -138,7 +141,14 @@ def _say(notes: Sequence[str], config: TrainConfig) -> None:
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if notes and config.metrics.name == "none":
-        print(f"note: no feature space knows these images, so no FID is measured; {WITHOUT_SPACE}", file=sys.stderr)
+        print("note: no FID is measured; metrics=own trains an extractor on these images, in minutes", file=sys.stderr)
+
+
+@rank_zero_only
+def _say_floor(real: Reference, *, space: FeatureSpace, num_samples: int) -> None:
+    """What real images score in a space that nobody knows yet, and whether so few samples are enough."""
+    floor = floor_of(real)
+    print(f"note: {space.name}: {in_words(floor, num_samples, int(real.moments.num_images))}", file=sys.stderr)
 
 
 def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:
@@ -147,9 +157,12 @@ def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Eval
     if metrics.name == "none":
         return None
     assert isinstance(metrics, Metrics)
-    space = load_feature_space(metrics.name, weights=getattr(metrics, "weights", None))
+    weights = getattr(metrics, "weights", None)
+    space = own_space(data) if metrics.name == OWN else load_feature_space(metrics.name, weights=weights)
     images, cache = data.split("train").images, statistics_folder(data.root)
     real = reference_of(space, images, with_features=False, cache=cache)
+    if metrics.name == OWN:
+        _say_floor(real, space=space, num_samples=metrics.num_samples)
     path = folder / "metrics.jsonl"
     return Evaluation(
         path,

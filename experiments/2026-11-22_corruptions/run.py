@@ -43,16 +43,17 @@ def blur(images: Tensor, strength: int) -> Tensor:
 
 
 def occlusion(images: Tensor, strength: int) -> Tensor:
-    """A black square, 2 pixels wider for each step, somewhere in the middle 20 pixels."""
-    corners = torch.randint(4, 15, (len(images), 2), generator=torch.Generator().manual_seed(0))
-    place = torch.arange(28)
+    """A black square, 2 pixels wider for each step, somewhere in the middle 20 pixels (of 28)."""
+    side = images.shape[-1]
+    corners = torch.randint(4, 15, (len(images), 2), generator=torch.Generator().manual_seed(0)) + (side - 28) // 2
+    place = torch.arange(side)
     inside = [(place >= corner[:, None]) & (place < corner[:, None] + 2 * strength) for corner in corners.T]
     return images.masked_fill((inside[0][:, :, None] & inside[1][:, None, :]).unsqueeze(1), 0)
 
 
 def swirl(images: Tensor, strength: int) -> Tensor:
     """Rotated about the centre, by 0.25 radians for each step at the centre and less outwards."""
-    y, x = torch.meshgrid(*[torch.linspace(-1, 1, 28)] * 2, indexing="ij")
+    y, x = torch.meshgrid(*[torch.linspace(-1, 1, images.shape[-1])] * 2, indexing="ij")
     angle = 0.25 * strength * torch.exp(-2 * (x**2 + y**2))
     where = torch.stack([x * angle.cos() - y * angle.sin(), x * angle.sin() + y * angle.cos()], -1)
     moved = torch.nn.functional.grid_sample(

@@ -49,7 +49,7 @@ def test_every_trainer_argument_has_its_key() -> None:
         ("augment", {*AUGMENTS, "none"}),
         ("optimizer", {*OPTIMIZERS, "adam_ttur"}),
         ("data", CATALOGUE),
-        ("metrics", {*(record.space for record in CATALOGUE.values()), "inception", "none"} - {""}),
+        ("metrics", {*(record.space for record in CATALOGUE.values()), "inception", "none", "own"} - {""}),
     ],
 )
 def test_options_and_registry_are_the_same(group: str, registry: Any) -> None:
@@ -152,7 +152,7 @@ MISTAKES = [
     ("zzz=5", "zzz: no such key; --help lists them"),
     ("model=dcgn", "model=dcgn: no such option; there are dcgan, mlp, resnet"),
     ("metrics=digits_residual", "metrics=digits_residual: is a judge, by which nothing is chosen; use metrics=digi"),
-    ("metrics=vgg", "metrics=vgg: no such option; there are digits, fashion, inception, none, stacked"),
+    ("metrics=vgg", "metrics=vgg: no such option; there are digits, fashion, inception, none, own, stacked"),
     ("experiment=quik", "experiment=quik: no such option; there are acgan, best, best_conditional, best_stacked"),
     ("max_steps", "max_steps: not key=value"),
     ("name=a=b", "name=a=b: not key=value; quote"),
@@ -455,7 +455,7 @@ def test_mistakes_of_the_other_commands(schema: Any, entry: str, word: str, line
 
 
 def test_a_run_is_needed(command: Any) -> None:
-    assert command("generate").err == "error: run: no value; give it as run=...\n"
+    assert command("generate").err.startswith("error: run=, zoo=: name one of them, a run folder or a generator that")
     for words in ([], ["run=a", "samples=b"]):
         result = command("evaluate", *words)
         assert result.err.startswith("error: run=, samples=: name one of them, a run folder or a file")
