@@ -156,6 +156,8 @@ def companions(word: str) -> list[str]:
         return ["model.discriminator.norm=layer"]
     if word in ("data=folder", "data=idx"):
         return [f"data={word[5:]}", "data.folder=mine", "data.resolution=28", "data.channels=1"]
+    if word.startswith("experiment=folder_"):
+        return ["data.folder=mine"]
     return ["model.discriminator.norm=spectral"] if word == "loss=wasserstein" else []
 
 
@@ -179,3 +181,8 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         browser.close()
+
+
+def recipes() -> list[str]:
+    """Those that need nothing else to be said: of MNIST and other sets that are there."""
+    return [name for name in options("experiment") if not companions(f"experiment={name}")]

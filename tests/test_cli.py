@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY, Result, companions, config, options, printed_run
+from conftest import TINY, Result, companions, config, options, printed_run, recipes
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -203,7 +203,7 @@ def moved(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> set[str
     return {name.split(".")[0] for name in weights if not torch.equal(one[name], two[name])}
 
 
-@pytest.mark.parametrize("name", options("experiment"))
+@pytest.mark.parametrize("name", recipes())
 def test_every_recipe_takes_two_steps(command: Command, workdir: Path, name: str) -> None:
     words = ["trainer.max_steps=2", "trainer.max_epochs=null", "checkpoints.every=1", "checkpoints.keep=true"]
     run = train(command, f"experiment={name}", *words, *SCORED)

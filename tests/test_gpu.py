@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import Result, config, options, printed_run
+from conftest import Result, config, options, printed_run, recipes
 from lightning import Callback, Trainer
 
 from dcgan.data.latents import step_latents
@@ -95,7 +95,7 @@ class Strict(Callback):
 @pytest.mark.parametrize(
     "words",
     [
-        *(f"experiment={name}" for name in options("experiment") if name not in ("best", "best_stacked")),
+        *(f"experiment={name}" for name in recipes() if name not in ("best", "best_stacked")),
         *(f"trainer.precision={precision} optimizer.clip=1" for precision in ("bf16-mixed", "16-mixed", "32-true")),
         *(f"augment={name}" for name in options("augment")),
     ],

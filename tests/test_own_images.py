@@ -193,3 +193,15 @@ def test_kmnist_is_read_where_its_files_are(command: Command, workdir: Path, mni
     )
     folder = ["data=idx", f"data.folder={raw}", "trainer.max_steps=2"]
     assert_same(train(command, *folder)[0], train(command, "trainer.max_steps=2", "name=again")[0])
+
+
+@pytest.mark.parametrize(("name", "size"), [("folder_small", 28), ("folder_64", 64)])
+def test_the_recipes_for_ones_own_images_take_a_step(name: str, size: int, command: Command, workdir: Path) -> None:
+    mine = pictures(workdir / "mine", size=size + 2)
+    words = ["data.batch_size=8", "model.width=4", "trainer.max_steps=1"]
+    run, result = train(command, f"experiment={name}", f"data.folder={mine}", *words)
+    saved = yaml.safe_load((run / "config.yaml").read_text())
+    assert (saved["data"]["resolution"], saved["data"]["channels"]) == (size, 1 if size == 28 else 3)
+    assert "images are few, and a discriminator soon knows them by heart: try augment=diffaugment" in result.err
+    typed = command("train", f"experiment={name}", f"data.folder={mine}", "--cfg", "job")
+    assert "name: own" in typed.out

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from dcgan import __version__
 from dcgan.config.check import check
@@ -27,6 +28,15 @@ from dcgan.shell.versions import of_this_version
 from dcgan.shell.writing import replacing
 
 SUFFIX = ".generator.safetensors"
+
+
+class _Unfilled(TorchFunctionMode):
+    """New weights stay as they are: to fill some on the device meta, torch loads its compiler first: two seconds."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") in ("normal_", "uniform_", "orthogonal_", "kaiming_normal_"):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 class Loaded(NamedTuple):
@@ -82,7 +92,7 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
         config = check(values, TrainConfig)
     networks = lookup(MODELS, config.model.name, key="model.name")
     try:
-        with torch.device("meta"):  # takes no memory, however wide its configuration says that it is
+        with _Unfilled(), torch.device("meta"):  # takes no memory, however wide its configuration says that it is
             wanted = networks.generator(config.model, Shape.of(config)).state_dict()
     except (RuntimeError, ArithmeticError, TypeError) as error:
         raise ValueError(f"{path}: its configuration is of no network that can be built") from error

@@ -24,12 +24,13 @@ UNSURE, THIN = 0.02, 0.03  # of samples, and of real images: what is worth a sen
 FEW = 0.8  # of a class's share
 
 
-def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
+def card(loaded: Loaded, run: Path, *, form: str, agreement: str, name: str | None = None) -> str:
     """The text of README.md.
 
     Args:
         form: what the generator was written as.
         agreement: how well the file agrees with the generator, in words.
+        name: what it is called; None: as its run.
     """
     data, generator = loaded.config.data, loaded.generator
     records = list(_records(run, loaded))
@@ -37,7 +38,7 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
         _environment()
         .get_template("card.md")
         .render(
-            name=loaded.config.name,
+            name=name or loaded.config.name,
             data=data.name,
             licence=LICENCES.get(data.name, "yours: ask their owner"),
             classes=generator.num_classes,

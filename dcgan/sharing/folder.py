@@ -8,6 +8,7 @@ from torch import Tensor
 
 from dcgan.config.schema import ExportConfig
 from dcgan.data.images import grid, save_png
+from dcgan.models.base import Generator
 from dcgan.runs.load import Loaded, generator_path, load
 from dcgan.sharing.card import card
 from dcgan.sharing.forms import COMPARED, FORMS, TOLERANCE, difference, plain
@@ -52,7 +53,7 @@ def write_folder(config: ExportConfig, out: Path) -> Path:
         folder = Path(temporary) / "folder"
         folder.mkdir()
         said = _write_file(loaded, run, config, folder)
-        save_png(_samples(loaded), folder / SAMPLES)
+        save_png(samples_of(loaded.generator), folder / SAMPLES)
         text = card(loaded, run, form=config.format, agreement=said)
         (folder / CARD).write_text(text, encoding="utf-8", errors="replace")
         if out.is_dir():
@@ -76,7 +77,8 @@ def _write_file(loaded: Loaded, run: Path, config: ExportConfig, folder: Path) -
     return f"{form.runs_in} agrees with dcgan within {found:.1g} over {COMPARED:,} random latents (pixels in [-1, 1])"
 
 
-def _samples(loaded: Loaded) -> Tensor:
-    classes = loaded.generator.num_classes
+def samples_of(generator: Generator) -> Tensor:
+    """The picture that goes with a card: the first samples, in rows of their classes."""
+    classes = generator.num_classes
     number = 10 * min(classes, 10) if classes else SHOWN
-    return grid(loaded.generator.sample(n=number, seed=0), num_classes=classes)
+    return grid(generator.sample(n=number, seed=0), num_classes=classes)

@@ -25,6 +25,8 @@ from dcgan.training.optim import OPTIMIZERS, OptimizerBuilder, Rates
 from dcgan.training.penalties import PENALTIES
 from dcgan.training.player import Player
 
+FEW = 500  # images; with 100 DiffAugment helps, with 1,000 it no longer does (experiments/2026-11-29_few_images)
+
 
 def build_gan(config: TrainConfig) -> GAN:
     """Networks with weights that follow from the seed, objective and optimisers.
@@ -106,7 +108,14 @@ def with_facts(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
     if getattr(config.model, "conditional", False) and 0 in facts.to_train:
         name = classes[facts.to_train.index(0)]
         raise ValueError(f"data.folder={data.folder}: class {name} has no image to train on; add some, or remove it")
-    return config, prepared.in_words(facts, data)
+    return config, prepared.in_words(facts, data) + _few(facts.num_train, config)
+
+
+def _few(images: int, config: TrainConfig) -> list[str]:
+    """What helps where a discriminator can learn the images by heart."""
+    if images >= FEW or config.augment.name != "none":
+        return []
+    return [f"{images} images are few, and a discriminator soon knows them by heart: try augment=diffaugment"]
 
 
 def moved(data: Data, *, root: str, folder: str | None) -> Data:

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from conftest import TINY, Result, companions, composed, config, options
+from conftest import TINY, Result, companions, composed, config, options, recipes
 from lightning import Trainer
 from omegaconf import OmegaConf
 
@@ -92,7 +92,7 @@ def test_every_key_beside_the_options_is_in_its_file(entry: str) -> None:
             assert OmegaConf.select(plain, key, default="nothing") != "nothing", key
 
 
-RECIPES = [[], *([f"experiment={name}"] for name in options("experiment"))]
+RECIPES = [[], *([f"experiment={name}"] for name in recipes())]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import config, options
+from conftest import config, options, recipes
 from lightning import Callback, Trainer
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -29,7 +29,7 @@ class Asked(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-RECIPES = [name for name in options("experiment") if name not in ("best", "best_stacked")]  # other steps, other data
+RECIPES = [name for name in recipes() if name not in ("best", "best_stacked")]  # other steps, other data
 
 
 @pytest.mark.parametrize(
