@@ -57,9 +57,10 @@ format: install  ## let ruff rewrite what it can
 dashboard: install  ## TensorBoard over all runs
 	$(BIN)/tensorboard --logdir outputs --samples_per_plugin images=1000 $(ARGS)
 
-bench: install  ## images/s against a plain loop and a bare step; time and memory of an evaluation (about 15 minutes)
+bench: install  ## images/s against a plain loop and a bare step, of evaluations, of samples (about 20 minutes)
 	$(BIN)/python experiments/speed/bench.py $(ARGS)
 	$(BIN)/python experiments/speed/evaluation.py
+	$(BIN)/python experiments/speed/sampling.py
 
 clean:  ## remove .venv and caches; data/ and outputs/ stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build dist

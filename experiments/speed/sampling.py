@@ -3,7 +3,8 @@
     python experiments/speed/sampling.py [width ...]     # 64 and 8, unless said
 
 Processor time, not the clock: 8,000 samples to disk and the network alone, on latents that are there, take turns; one
-thread, each width of a run of one step. Then the peak of the memory of whole commands, of 20,000 and 100,000 samples.
+thread, each width of a run of one step. Beside them images a CPU-second of `format=onnx` in onnxruntime. Then the peak
+of the memory of whole commands, of 20,000 and 100,000 samples.
 Appends to sampling.jsonl.
 """
 
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import torch
 from record import record
 
@@ -24,6 +26,7 @@ from dcgan.models.base import SAMPLING_BATCH, Generator
 from dcgan.models.precision import full_float32
 from dcgan.runs.load import load
 from dcgan.sharing.draw import Drawing, drawing
+from dcgan.sharing.forms import plain, write_onnx
 from dcgan.sharing.stream import Stream
 
 RESULTS = Path(__file__).parent / "sampling.jsonl"
@@ -65,6 +68,29 @@ def ratios(run: Path) -> list[float]:
     return found
 
 
+def rates(run: Path) -> dict[str, int]:
+    """Images a CPU-second of the network, of the samples on the disk, and of onnxruntime: the best of the turns."""
+    loaded = load(run, checkpoint="last", device="cpu")
+    write_onnx(plain(loaded), Path("generator.onnx"))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession("generator.onnx", options, providers=["CPUExecutionProvider"])
+    config = GenerateConfig(str(run), "last", SAMPLES, [0], None, "npz", None, True, "cpu")
+    asked = drawing(config, loaded.generator, loaded.config)
+    latents = {"latents": asked.latents(0, SAMPLING_BATCH).numpy()}
+
+    def in_onnxruntime() -> None:
+        for _ in range(SAMPLES // SAMPLING_BATCH):
+            session.run(None, latents)
+
+    tasks = {
+        "network": lambda: bare(loaded.generator, asked),
+        "samples": Stream(asked, loaded, config, Path("samples.npz")).write,
+        "onnxruntime": in_onnxruntime,
+    }
+    return {name: round(SAMPLES / min(seconds(task) for _ in range(TURNS))) for name, task in tasks.items()}
+
+
 def megabytes(run: Path, number: int) -> float:
     words = [f"run={run}", "checkpoint=last", f"n={number}", "format=npz", "out=many.npz", "overwrite=true"]
     child = subprocess.Popen([sys.executable, "-m", "dcgan.generate", *words], stdout=subprocess.DEVNULL)
@@ -83,7 +109,9 @@ def main(widths: list[int]) -> None:
             print(
                 f"width {width}: {statistics.median(found):.3f} ({min(found):.3f} to {max(found):.3f}) of the bare pass"
             )
-            record(RESULTS, {"width": width, "ratios": found})
+            images = rates(Path(f"width{width}"))
+            print(f"images a CPU-second: {images}")
+            record(RESULTS, {"width": width, "ratios": found, "images_a_cpu_second": images})
         memory = {str(number): megabytes(Path(f"width{widths[-1]}"), number) for number in MANY}
     print(f"peak of the memory in MB: {memory}")
     record(RESULTS, {"megabytes": memory})
