@@ -117,7 +117,7 @@ def test_a_file_is_loaded_as_a_run_is(workdir: Path, command: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["format=tflite"], "format=tflite: must be one of onnx, torch, safetensors"),
+        (["format=tflite"], "format=tflite: must be one of onnx, torch, safetensors, web"),
         (["checkpoint=best", "run=nothing"], "run=nothing: no run folder with checkpoints"),
         (["checkpoint=7"], "checkpoint=7: run has last"),
         (["out=full"], "out=full: exists; choose another, or overwrite=true"),
@@ -139,6 +139,6 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words: list[str], line: st
 
 
 def test_what_is_not_installed_is_named(workdir: Path, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcgan.export.find_spec", lambda name: None)
+    monkeypatch.setattr("dcgan.sharing.needed.find_spec", lambda name: None)
     result = command("export", "run=run", "format=onnx")
     assert result.err == "error: format=onnx: onnx is not installed; pip install 'dcgan[export]'\n"
