@@ -111,7 +111,7 @@ def test_a_file_is_loaded_as_a_run_is(workdir: Path, command: Any) -> None:
     done(command("generate", f"run={file}", "n=4", "seed=1", "format=npz", "out=x.npz"))
     assert np.array_equal(np.load("x.npz")["images"], wanted[:, 0].numpy())
     done(command("export", f"run={file}", "format=torch"))
-    assert Path("mine/exported/torch/generator.pt2").exists()
+    assert Path("outputs/generator/exported/torch/generator.pt2").exists()
 
 
 @pytest.mark.parametrize(
