@@ -1,15 +1,13 @@
 """``python -m dcgan.export run=<run folder> format=onnx``: a generator as one folder to hand on."""
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from dcgan.config.check import check
 from dcgan.config.schema import ExportConfig
+from dcgan.sharing.needed import require
 from dcgan.shell.cli import Launch, cli
-
-NEEDED = {"onnx": ("onnx", "onnxscript", "onnxruntime")}  # of the extra dcgan[export]
 
 
 def export(config: ExportConfig) -> Path:
@@ -19,9 +17,7 @@ def export(config: ExportConfig) -> Path:
         ValueError, FileNotFoundError: one line on what is wrong; nothing is written.
         FileExistsError: ``out`` exists and ``overwrite`` is false, or holds what this command does not write.
     """
-    for package in NEEDED.get(config.format, ()):
-        if find_spec(package) is None:
-            raise ValueError(f"format={config.format}: {package} is not installed; pip install 'dcgan[export]'")
+    require(config.format, by=f"format={config.format}")
     from dcgan.sharing.folder import place, write_folder  # torch loads here
 
     return write_folder(config, place(config))

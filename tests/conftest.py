@@ -9,7 +9,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from dcgan import doctor, evaluate, export, generate, report, train, tune
+from dcgan import demo, doctor, evaluate, export, generate, report, train, tune
 from dcgan.config.check import check
 from dcgan.config.schema import CONF, TrainConfig
 from dcgan.data.sources import prepare
@@ -19,7 +19,7 @@ from dcgan.shell.sweep import SweepSummary
 
 ENTRIES = {
     module.__name__.rpartition(".")[2]: module.main
-    for module in (train, evaluate, generate, export, doctor, report, tune)
+    for module in (train, evaluate, generate, export, demo, doctor, report, tune)
 }
 # The smallest run that still does everything.
 TINY = ["model.width=4", "data.batch_size=16", "samples.n=4", "trainer.gpus=0", "trainer.enable_progress_bar=false"]

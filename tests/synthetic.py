@@ -120,10 +120,13 @@ def write_sweep(
 DIVERGED = "NotFiniteError: step 700: the generator's loss is not finite; lower optimizer.generator.lr"
 
 
-def write_generators(folder: Path, *words: str, steps: Sequence[int] = (0,), classes: Sequence[str] = ()) -> Path:
+def write_generators(
+    folder: Path, *words: str, steps: Sequence[int] = (0,), classes: Sequence[str] = (), contrast: float = 1
+) -> Path:
     """A run's generators as its checkpoints hold them, without the training: the last, and those of ``steps``.
 
     Each has weights of its own. ``classes``: the run was of a folder of one's own images with these classes.
+    ``contrast``: what weights are multiplied by; untrained as they are, all images are nearly the same grey.
     """
     import torch
 
@@ -138,6 +141,8 @@ def write_generators(folder: Path, *words: str, steps: Sequence[int] = (0,), cla
     for number, step in enumerate([*steps, steps[-1]]):
         name = "last" if number == len(steps) else f"step_{step:06d}"
         generator, _ = build_networks(replace(made, seed=step + 1))
+        for weight in (one for one in generator.parameters() if one.ndim > 1):
+            weight.data.mul_(contrast)
         raw, _ = build_networks(replace(made, seed=step + 2))
         state = {f"generator.{key}": value for key, value in raw.state_dict().items()}
         save_generator(generator, checkpoints / f"{name}.generator.safetensors", config=asdict(made), step=step)

@@ -697,7 +697,7 @@ print("torch" in sys.modules)
 """
 
 
-@pytest.mark.parametrize("entry", ["train", "evaluate", "generate", "tune"])
+@pytest.mark.parametrize("entry", ["train", "evaluate", "generate", "export", "demo", "tune"])
 @pytest.mark.parametrize("word", ["--help", "--cfg=job", "seeed=1"])
 def test_help_and_unknown_keys_answer_without_torch(entry: str, word: str, workdir: Path) -> None:
     command = [sys.executable, "-c", SHELL.format(entry=entry), word]

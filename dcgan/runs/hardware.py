@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dcgan.config.schema import TrainerConfig
+from dcgan.config.trainer import TrainerConfig
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 

@@ -1,5 +1,6 @@
 """A generator as a folder to hand on: its file, a card, samples."""
 
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,13 +12,14 @@ from dcgan.data.images import grid, save_png
 from dcgan.models.base import Generator
 from dcgan.runs.load import Loaded, generator_path, load
 from dcgan.sharing.card import card
-from dcgan.sharing.forms import COMPARED, FORMS, TOLERANCE, difference, plain
+from dcgan.sharing.forms import FORMS, write_checked
+from dcgan.sharing.web import PARTS, write_page
 from dcgan.shell.writing import naming
 from dcgan.shell.zoo import home, source
 
 WEIGHTS = "generator.safetensors"
 CARD, SAMPLES = "README.md", "samples.png"
-OWN = {CARD, SAMPLES, WEIGHTS, *(form.file for form in FORMS.values())}  # what is ever replaced
+OWN = {CARD, SAMPLES, WEIGHTS, *PARTS, *(form.file for form in FORMS.values())}  # what is ever replaced
 SHOWN = 64  # samples; of a model with labels a row of ten for each of up to ten
 
 
@@ -52,29 +54,35 @@ def write_folder(config: ExportConfig, out: Path) -> Path:
     with naming(out), tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as temporary:
         folder = Path(temporary) / "folder"
         folder.mkdir()
-        said = _write_file(loaded, run, config, folder)
+        said = _write_files(loaded, run, config, folder)
         save_png(samples_of(loaded.generator), folder / SAMPLES)
         text = card(loaded, run, form=config.format, agreement=said)
         (folder / CARD).write_text(text, encoding="utf-8", errors="replace")
         if out.is_dir():
             shutil.rmtree(out)
         folder.rename(out)
-    file = next(path for path in sorted(out.iterdir()) if path.name not in (CARD, SAMPLES))
-    print(f"{file}  {file.stat().st_size / 1e6:.1f} MB" + (f"\n  {said}" if said else ""))
+    print(_told(out, config.format) + (f"\n  {said}" if said else ""))
     return out
 
 
-def _write_file(loaded: Loaded, run: Path, config: ExportConfig, folder: Path) -> str:
-    """Write the file, hold it against the generator, and say how well they agree."""
+def _told(out: Path, form: str) -> str:
+    """What was written, and how large it is; of a page how to see it."""
+    written = [path for path in sorted(out.iterdir()) if path.name not in (CARD, SAMPLES)]
+    file = out / "index.html" if form == "web" else written[0]
+    line = f"{file}  {sum(path.stat().st_size for path in written) / 1e6:.1f} MB"
+    if form == "web":
+        line += f"\n  see it with  python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(out))}"
+    return line
+
+
+def _write_files(loaded: Loaded, run: Path, config: ExportConfig, folder: Path) -> str:
+    """Write what is of the format, hold it against the generator, and say how well they agree."""
     if config.format == "safetensors":
         shutil.copyfile(generator_path(run, config.checkpoint), folder / WEIGHTS)
         return ""
-    form = FORMS[config.format]
-    form.write(plain(loaded), folder / form.file)
-    found = difference(loaded.generator, form.run(folder / form.file))
-    if not found <= TOLERANCE:
-        raise ValueError(f"format={config.format}: {form.runs_in} draws images that differ by {found:.2g}, in [-1, 1]")
-    return f"{form.runs_in} agrees with dcgan within {found:.1g} over {COMPARED:,} random latents (pixels in [-1, 1])"
+    if config.format == "web":
+        return write_page(loaded, folder, root=Path(config.data.root))
+    return write_checked(loaded, folder / FORMS[config.format].file, form=config.format)
 
 
 def samples_of(generator: Generator) -> Tensor:

@@ -116,3 +116,17 @@ FORMS = {
     "onnx": Form("generator.onnx", write_onnx, run_onnx, "onnxruntime"),
     "torch": Form("generator.pt2", write_torch, run_torch, "torch"),
 }
+
+
+def write_checked(loaded: Loaded, path: Path, *, form: str) -> str:
+    """Write a generator to ``path``, hold the file against it, and say how well they agree.
+
+    Raises:
+        ValueError: the file draws other images than the generator.
+    """
+    chosen = FORMS[form]
+    chosen.write(plain(loaded), path)
+    found = difference(loaded.generator, chosen.run(path))
+    if not found <= TOLERANCE:
+        raise ValueError(f"format={form}: {chosen.runs_in} draws images that differ by {found:.2g}, in [-1, 1]")
+    return f"{chosen.runs_in} agrees with dcgan within {found:.1g} over {COMPARED:,} random latents (pixels in [-1, 1])"

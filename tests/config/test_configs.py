@@ -21,10 +21,10 @@ from dcgan.config.schema import (
     EvaluateConfig,
     GenerateConfig,
     TrainConfig,
-    TrainerConfig,
     is_group,
     known_keys,
 )
+from dcgan.config.trainer import TrainerConfig
 from dcgan.models import MODELS
 from dcgan.training.augment import AUGMENTS
 from dcgan.training.build import build_gan

@@ -111,13 +111,13 @@ def test_a_file_is_loaded_as_a_run_is(workdir: Path, command: Any) -> None:
     done(command("generate", f"run={file}", "n=4", "seed=1", "format=npz", "out=x.npz"))
     assert np.array_equal(np.load("x.npz")["images"], wanted[:, 0].numpy())
     done(command("export", f"run={file}", "format=torch"))
-    assert Path("mine/exported/torch/generator.pt2").exists()
+    assert Path("outputs/generator/exported/torch/generator.pt2").exists()
 
 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["format=tflite"], "format=tflite: must be one of onnx, torch, safetensors"),
+        (["format=tflite"], "format=tflite: must be one of onnx, torch, safetensors, web"),
         (["checkpoint=best", "run=nothing"], "run=nothing: no run folder with checkpoints"),
         (["checkpoint=7"], "checkpoint=7: run has last"),
         (["out=full"], "out=full: exists; choose another, or overwrite=true"),
@@ -139,6 +139,6 @@ def test_a_mistake_is_one_line_and_nothing_is_written(words: list[str], line: st
 
 
 def test_what_is_not_installed_is_named(workdir: Path, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dcgan.export.find_spec", lambda name: None)
+    monkeypatch.setattr("dcgan.sharing.needed.find_spec", lambda name: None)
     result = command("export", "run=run", "format=onnx")
     assert result.err == "error: format=onnx: onnx is not installed; pip install 'dcgan[export]'\n"
