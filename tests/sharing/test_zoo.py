@@ -97,6 +97,7 @@ def test_an_entry_is_made_of_a_run(workdir: Path, monkeypatch: pytest.MonkeyPatc
         ("export", ["format=torch"], "run=, zoo=: name one of them"),
         ("train", ["init=zoo:mnits"], "init=zoo:mnits: there is no such generator; there are fashion_mnist, "),
         ("train", ["init=nothing"], "init=nothing: no such file; zoo:<name>, or the .safetensors of a generator"),
+        ("train", ["init=zoo:mnist_conditional", "resume=x"], "init=zoo:mnist_conditional: is of a run that begins;"),
         ("train", ["init=text"], "text is not a readable generator ("),
         (
             "train",

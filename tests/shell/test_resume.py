@@ -42,7 +42,7 @@ def run(command: Callable[..., Any], workdir: Path) -> Path:
 
 def test_which_keys_are_paths() -> None:
     data = {"data.root", "data.folder"}
-    assert set(path_keys(SCHEMAS["train"])) == {*data, "metrics.weights", "trainer.default_root_dir", "resume"}
+    assert set(path_keys(SCHEMAS["train"])) == {*data, "metrics.weights", "trainer.default_root_dir", "init", "resume"}
     assert set(path_keys(SCHEMAS["evaluate"])) == {"run", "samples", "out", *data, "metrics.weights"}
     assert set(path_keys(SCHEMAS["generate"])) == {"run", "out", *data}
 
