@@ -147,11 +147,6 @@ IMPOSSIBLE = (
         lambda keys: keys.data.channels > 1 and keys["data.channels"] != keys.data.channels,
         "{keys[data.name]} has a picture in each of {keys.data.channels}; leave it",
     ),
-    Clash(
-        "init",
-        lambda keys: keys["init"] is not None and keys["resume"] not in (None, "auto"),
-        "is of a run that begins; resume={keys[resume]} goes on with the weights that it has, so leave it out",
-    ),
     Clash("trainer.gpus", lambda keys: keys["trainer.gpus"] is None, "must be auto, 0 (CPU), or how many"),
     Clash(
         "trainer.max_steps",

@@ -24,21 +24,20 @@ UNSURE, THIN = 0.02, 0.03  # of samples, and of real images: what is worth a sen
 FEW = 0.8  # of a class's share
 
 
-def card(loaded: Loaded, run: Path, *, form: str, agreement: str, name: str | None = None) -> str:
+def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
     """The text of README.md.
 
     Args:
         form: what the generator was written as.
         agreement: how well the file agrees with the generator, in words.
-        name: what it is called; None: as its run.
     """
     data, generator = loaded.config.data, loaded.generator
-    records = list(_records(run, loaded))
+    records = evaluations(run, loaded)
     return (
         _environment()
         .get_template("card.md")
         .render(
-            name=name or loaded.config.name,
+            name=loaded.config.name,
             data=data.name,
             licence=LICENCES.get(data.name, "yours: ask their owner"),
             classes=generator.num_classes,
@@ -59,12 +58,17 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str, name: str | No
     )
 
 
-def _records(run: Path, loaded: Loaded) -> Iterator[Mapping[str, Any]]:
-    """The last evaluation of these weights against the test split by each extractor; else that while training."""
-    found = [one for one in read_records(run / "metrics.jsonl") if one.get("step") == loaded.step]
+def beside(run: Path, name: str) -> Path:
+    """A file of a run folder; of a generator's file, that which lies beside it under its name."""
+    return run.with_name(f"{run.stem}.{name}") if run.is_file() else run / name
+
+
+def evaluations(run: Path, loaded: Loaded) -> list[Mapping[str, Any]]:
+    """The last one of these weights against the test split by each extractor; else that while training."""
+    found = [one for one in read_records(beside(run, "metrics.jsonl")) if one.get("step") == loaded.step]
     tests = {one["extractor"]: one for one in found if one.get("split") == "test" and "measures" in one}
     training = [one for one in found if one.get("split") == "train" and one.get("value") is not None]
-    yield from sorted(tests.values(), key=lambda one: judged_by(one["extractor"]) is not None) or training[-1:]
+    return sorted(tests.values(), key=lambda one: judged_by(one["extractor"]) is not None) or [*training[-1:]]
 
 
 def _table(records: list[Mapping[str, Any]]) -> Iterator[list[str]]:
@@ -104,7 +108,7 @@ def _value(one: Any) -> float:
 
 
 def _first_line(run: Path) -> dict[str, Any]:
-    path = run / "provenance.jsonl"
+    path = beside(run, "provenance.jsonl")
     try:
         found = json.loads(path.read_text().splitlines()[0])
     except (OSError, ValueError, IndexError):

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from dcgan.data.images import save_png
 from dcgan.runs.load import load, save_generator
-from dcgan.sharing.card import card
+from dcgan.sharing.card import beside, card, evaluations
 from dcgan.sharing.folder import samples_of
+from dcgan.shell.writing import to_json
 from dcgan.shell.zoo import ZOO
 
 COMPARED = 1000  # samples
@@ -19,14 +20,14 @@ LARGEST = 7e6  # bytes of a file
 
 
 def make(name: str, run: Path) -> list[Path]:
-    """Write the three files of an entry, and return where they are.
+    """Write the files of an entry, and return where they are.
 
     Raises:
         ValueError: the file is larger than what ships may be.
     """
     loaded = load(run, checkpoint="best", device="cpu")
     config = asdict(loaded.config)
-    config["data"]["root"] = "data"  # that of this machine is nobody's business
+    config["name"], config["data"]["root"] = name, "data"  # that of this machine is nobody's business
     file, text, picture = (ZOO / f"{name}{ending}" for ending in (".safetensors", ".md", ".png"))
     save_generator(loaded.generator, file, config=config, step=loaded.step, half=True)
     if file.stat().st_size > LARGEST:
@@ -41,8 +42,12 @@ def make(name: str, run: Path) -> list[Path]:
         f"{int(found.max())} of 255"
     )
     save_png(samples_of(half), picture)
-    text.write_text(card(loaded, run, form="zoo", agreement=agreement, name=name), encoding="utf-8")
-    return [file, text, picture]
+    metrics, origin = (beside(file, kind) for kind in ("metrics.jsonl", "provenance.jsonl"))
+    metrics.write_text("".join(to_json({**one, "run": name}) + "\n" for one in evaluations(run, loaded)))
+    origin.write_text(beside(run, "provenance.jsonl").read_text().splitlines()[0] + "\n")
+    loaded = load(file, checkpoint="best", device="cpu")
+    text.write_text(card(loaded, file, form="zoo", agreement=agreement), encoding="utf-8")
+    return [file, text, picture, metrics, origin]
 
 
 def main() -> None:

@@ -72,6 +72,8 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
     Raises:
         ValueError: something was typed that would make it another run, or there is no such run.
     """
+    if typed.init is not None and typed.resume not in (None, AUTO):
+        raise ValueError(f"init={shown(typed.init)}: is of a run that begins, and resume= goes on; leave it out")
     path = folder / "config.yaml"
     if not path.is_file():
         raise ValueError(f"resume={shown(typed.resume)}: no run folder (it has no config.yaml)")

@@ -1,5 +1,6 @@
 """Generators that ship: small, of nobody's machine, as their cards say; and a run that begins with one."""
 
+import json
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import torch
 from conftest import TINY, config
 from PIL import Image
 from safetensors import safe_open
-from synthetic import write_generators
+from synthetic import record, write_generators
 
 from dcgan.data.images import grid
 from dcgan.features.spaces import FeatureSpace
@@ -49,6 +50,14 @@ def test_each_is_as_its_card_says(name: str) -> None:
         assert np.abs(np.asarray(picture.convert("L")).astype(int) - wanted).max() <= 1
 
 
+def test_what_is_exported_of_one_has_its_numbers(workdir: Path, command: Any) -> None:
+    done = command("export", "zoo=mnist_conditional", "format=torch", "out=mine")
+    assert done.code == 0, done.err
+    numbers = [line for line in (ZOO / "mnist_conditional.md").read_text().splitlines() if line.startswith("| fid")]
+    assert numbers
+    assert numbers[0] in Path("mine/README.md").read_text()
+
+
 def test_its_digits_are_digits(digits: FeatureSpace) -> None:
     labels = torch.arange(10).repeat_interleave(30)
     images = load_generator(ZOO / "mnist_conditional.safetensors").sample(n=300, seed=7, labels=labels)
@@ -70,10 +79,13 @@ def test_one_is_drawn_from_without_a_run_and_without_torchs_compiler(workdir: Pa
 def test_an_entry_is_made_of_a_run(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dcgan.sharing.make_zoo.ZOO", workdir)
     run = write_generators(Path("run"), *SMALL, f"data.root={workdir}")
-    file, card, picture = make("mine", run)
+    (run / "metrics.jsonl").write_text(json.dumps(record(3.0, step=0, split="test", checkpoint="last", real={})) + "\n")
+    (run / "provenance.jsonl").write_text('{"command": ["python", "-m", "dcgan.train", "seed=0"]}\n{}\n')
+    file, card, picture, *_ = make("mine", run)
     made, whole = load_generator(file), load_generator(run)
     assert torch.equal(made.body[0].weight, whole.body[0].weight.half().float())
-    assert "of 1,000 samples" in card.read_text()
+    for word in ("# mine", "of 1,000 samples", "| fid | 3.00 |", "python -m dcgan.train seed=0"):
+        assert word in card.read_text()
     assert str(workdir) not in file.read_bytes().decode("latin1")
     with Image.open(picture) as image:
         assert np.array_equal(np.asarray(image.convert("L")), grid(made.sample(n=64, seed=0))[0].numpy())
@@ -97,7 +109,11 @@ def test_an_entry_is_made_of_a_run(workdir: Path, monkeypatch: pytest.MonkeyPatc
         ("export", ["format=torch"], "run=, zoo=: name one of them"),
         ("train", ["init=zoo:mnits"], "init=zoo:mnits: there is no such generator; there are fashion_mnist, "),
         ("train", ["init=nothing"], "init=nothing: no such file; zoo:<name>, or the .safetensors of a generator"),
-        ("train", ["init=zoo:mnist_conditional", "resume=x"], "init=zoo:mnist_conditional: is of a run that begins;"),
+        (
+            "train",
+            ["init=zoo:mnist_conditional", "resume=x"],
+            "init=zoo:mnist_conditional: is of a run that begins, and",
+        ),
         ("train", ["init=text"], "text is not a readable generator ("),
         (
             "train",
