@@ -37,7 +37,7 @@ test-browser: install  ## what only a browser shows: pages at a desk and on a ph
 	@if [ "$$(id -u)" = 0 ] && ! command -v chromium >/dev/null && command -v apt-get >/dev/null; then \
 		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends chromium; \
 	fi
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -rs tests/browser $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -rs --basetemp=outputs/browser tests/browser $(ARGS)   # screenshots stay there
 
 test-faults: install  ## every fault that we could think of, many times; ends in a table (DCGAN_FAULTS_SEED=1: other moments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault -n 2 $(ARGS)

@@ -1,5 +1,7 @@
 """``python -m dcgan.demo run=<run folder>``: a page that draws with a run's generator, in the browser."""
 
+import signal
+import sys
 import tempfile
 import threading
 import webbrowser
@@ -37,8 +39,12 @@ def demo(config: DemoConfig) -> None:
 
 
 def main(config: DictConfig, launch: Launch) -> None:
-    """Serve what the command line names."""
-    demo(check(config, DemoConfig, typed=launch.overrides))
+    """Serve what the command line names; SIGTERM ends it as Ctrl-C does, and nothing stays behind."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        demo(check(config, DemoConfig, typed=launch.overrides))
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 if __name__ == "__main__":

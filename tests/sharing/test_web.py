@@ -4,6 +4,8 @@ import base64
 import hashlib
 import io
 import json
+import os
+import signal
 import socket
 import tarfile
 import threading
@@ -198,6 +200,27 @@ def test_a_demo_takes_a_free_port_of_loopback_opens_the_browser_and_ends_with_13
         assert result.err == f"error: port={port}: is in use; choose another, or leave it out for the next free one\n"
     result = command("demo", "run=run", "checkpoint=last", "data.root=kept", f"port={port}", "open=false")
     assert (result.code, len(interrupted)) == (130, 1)
+
+
+def test_a_demo_that_is_told_to_end_leaves_nothing_behind(
+    npm: Callable[..., None], workdir: Path, command: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    npm()
+    write_generators(Path("run"), "model.width=4")
+    monkeypatch.setattr("tempfile.tempdir", str(workdir))
+    served: list[Path] = []
+
+    def serve(self: PageServer) -> None:
+        served.append(self.folder)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(PageServer, "serve_forever", serve)
+    before = signal.getsignal(signal.SIGTERM)
+    result = command("demo", "run=run", "checkpoint=last", "data.root=kept", "open=false")
+    assert result.code == 128 + signal.SIGTERM
+    assert served[0].parent == workdir
+    assert not served[0].exists()
+    assert signal.getsignal(signal.SIGTERM) == before
 
 
 @pytest.mark.parametrize(
