@@ -39,6 +39,9 @@ test-browser: install  ## what only a browser shows: pages at a desk and on a ph
 	fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m browser -rs --basetemp=outputs/browser tests/browser $(ARGS)   # screenshots stay there
 
+test-slow: install  ## what takes minutes: a search that must find an optimum, the notebook, clean sets checked up, Inception
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2 $(ARGS)
+
 test-faults: install  ## every fault that we could think of, many times; ends in a table (DCGAN_FAULTS_SEED=1: other moments)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m fault -n 2 $(ARGS)
 

@@ -203,7 +203,9 @@ def moved(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> set[str
     return {name.split(".")[0] for name in weights if not torch.equal(one[name], two[name])}
 
 
-@pytest.mark.parametrize("name", recipes())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "best_stacked" else name for name in recipes()]
+)
 def test_every_recipe_takes_two_steps(command: Command, workdir: Path, name: str) -> None:
     words = ["trainer.max_steps=2", "trainer.max_epochs=null", "checkpoints.every=1", "checkpoints.keep=true"]
     run = train(command, f"experiment={name}", *words, *SCORED)

@@ -11,6 +11,7 @@ NOTEBOOK = Path(__file__).parents[1] / "experiments" / "quickstart.ipynb"
 
 
 @pytest.mark.filterwarnings("ignore")  # of Jupyter
+@pytest.mark.slow
 def test_the_notebook_runs(mnist_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DCGAN_DATA", str(mnist_root))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(NOTEBOOK.parents[1]), os.environ.get("PYTHONPATH", "")]))

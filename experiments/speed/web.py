@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from playwright.sync_api import sync_playwright
 from record import record
 
 from dcgan.runs.load import load
@@ -65,6 +64,8 @@ def opened(browser: Any, url: str) -> tuple[Any, float, float]:
 
 
 def main(run: Path) -> None:
+    from playwright.sync_api import sync_playwright  # of make test-browser
+
     torch.set_num_threads(1)
     root = Path(os.environ.get("DCGAN_DATA", "data"))
     loaded = load(run, checkpoint="best", device="cpu")

@@ -92,7 +92,8 @@ def test_every_key_beside_the_options_is_in_its_file(entry: str) -> None:
             assert OmegaConf.select(plain, key, default="nothing") != "nothing", key
 
 
-RECIPES = [[], *([f"experiment={name}"] for name in recipes())]
+RECIPES = [[], ["experiment=quick"]]
+RECIPES += [pytest.param([f"experiment={name}"], marks=pytest.mark.slow) for name in recipes() if name != "quick"]
 
 
 @pytest.fixture

@@ -146,6 +146,7 @@ def test_killed_from_outside_at_a_random_time(trial: int, unbroken: Path, workdi
 
 
 @pytest.mark.fault("a flipped bit in a checkpoint")
+@pytest.mark.trials
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_is_taken(unbroken: Path, workdir: Path) -> None:
     killed = line(killed=("step", 14))
     assert killed.returncode == -signal.SIGKILL

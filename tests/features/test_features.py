@@ -101,6 +101,7 @@ def test_digits_takes_no_weights_and_unknown_spaces_are_refused() -> None:
         load_feature_space("vgg")
 
 
+@pytest.mark.slow
 def test_a_run_is_evaluated_with_inception(
     command: Callable[..., Result], workdir: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -262,6 +262,7 @@ def test_bad_input_is_answered_in_one_line_and_writes_nothing(
     assert sorted(here.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_real_sets_raise_nothing(mnist_root: Path) -> None:
     """What they have is told as a note: the known wrong labels of MNIST, near duplicates in Fashion-MNIST."""
     notes = {"mnist": {"wrong label"}, "fashion_mnist": {"wrong label", "near duplicate"}}

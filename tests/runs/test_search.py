@@ -63,6 +63,7 @@ def states(made: Plan) -> list[str]:
     return [state_of(trial) for trial in open_study(made).get_trials()]
 
 
+@pytest.mark.slow
 def test_it_finds_a_planted_optimum_and_random_does_not_come_as_near(tmp_path: Path) -> None:
     best = {"tpe": 0.0, "random": 0.0}
     for sampler in best:
@@ -85,6 +86,7 @@ def test_the_same_call_goes_on_to_the_trials_that_one_would_have_drawn(tmp_path:
     assert list((tmp_path / "parts").rglob("*")) == before  # nothing is left
 
 
+@pytest.mark.slow
 def test_where_runs_diverge_it_learns_not_to_go(tmp_path: Path) -> None:
     def diverges(point: Point, folder: Path, judge: Judge | None) -> None:
         if float(point["lr"]) > 0.01:

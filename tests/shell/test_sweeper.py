@@ -366,6 +366,7 @@ def test_slurm_is_asked_where_it_keeps_no_accounts(workdir: Path, monkeypatch: p
 
 
 @pytest.mark.fault("a sweep is killed")
+@pytest.mark.trials
 def test_a_sweep_that_was_killed_goes_on(command: Command, workdir: Path) -> None:
     """Its second job in the fifth step; the others are not touched, or start."""
     killed = Path(__file__).parents[1] / "faults" / "killed.py"
