@@ -214,6 +214,7 @@ def test_every_recipe_takes_two_steps(command: Command, workdir: Path, name: str
     assert moved(one, two) == {"generator", "discriminator", "ema"}
 
 
+@pytest.mark.slow
 def test_a_sweep_over_options_with_different_keys_composes(command: Command, workdir: Path) -> None:
     groups = ["penalty=none,r1", "augment=none,noise", "optimizer=adam,sgd", "model.discriminator.norm=layer"]
     result = command("train", "-m", *SHORT, "trainer.max_steps=1", "metrics=none", *groups)

@@ -296,6 +296,7 @@ def test_stacked_digits_are_read_channel_by_channel(mnist_root: Path) -> None:
 # --- intervals
 
 
+@pytest.mark.slow
 def test_intervals_are_as_wide_as_values_differ_between_draws() -> None:
     """Of 40 generators that differ by their seed alone."""
     real = draw(1000, 8)

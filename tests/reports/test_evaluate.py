@@ -63,6 +63,7 @@ def real(mnist_root: Path) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
 # --- somebody else's samples
 
 
+@pytest.mark.slow
 def test_samples_of_another_tool_are_scored_without_a_data_set(
     command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch, real: Any
 ) -> None:
@@ -165,6 +166,7 @@ def few_epochs(*arguments: Any, **keywords: Any) -> Any:
     return accuracy_score(*arguments, **keywords, epochs=3)
 
 
+@pytest.mark.slow
 def test_stacked_mnist_counts_its_modes(command: Command, workdir: Path, mnist_root: Path, small: None) -> None:
     images, labels = read("stacked_mnist", mnist_root, split="test")
     np.savez("stacked.npz", images=images[:800].permute(0, 2, 3, 1).numpy())
@@ -207,6 +209,7 @@ def test_a_folder_of_runs_is_evaluated_and_ranked(command: Command, workdir: Pat
         assert lines(Path(run))[0]["value"] == pytest.approx(float(value), abs=0.01)
 
 
+@pytest.mark.slow
 def test_runs_on_different_data_are_not_ranked(command: Command, workdir: Path, small: None) -> None:
     train(command, "name=one")
     train(command, "name=two", "data=stacked_mnist", "data.root=${oc.env:DCGAN_DATA}")

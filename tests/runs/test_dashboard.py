@@ -94,6 +94,7 @@ def test_what_is_read_together_is_in_one_chart(command: Callable[..., Result], w
 
 
 @pytest.mark.filterwarnings("ignore:The ``noload``")
+@pytest.mark.slow
 def test_other_loggers_work_offline(
     command: Callable[..., Result], workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

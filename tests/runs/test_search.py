@@ -201,6 +201,7 @@ def test_what_is_worse_than_the_median_at_the_same_step_is_pruned(
     assert f"pruned,{pruned[0].value},{pruned[0].params['lr']}" in Path("search/trials.csv").read_text()
 
 
+@pytest.mark.slow
 def test_of_two_objectives_the_front_is_kept(tmp_path: Path) -> None:
     made = plan(tmp_path / "search", trials=20, objectives=("fid", "cpu_seconds"))
     study = search(made, trains(cost=lambda point: float(point["lr"])))
