@@ -4,6 +4,7 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
+from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
 from dcgan.runs.load import load
 from dcgan.shell.zoo import PREFIX, zoo_file
@@ -37,7 +38,7 @@ def _differences(config: TrainConfig, before: TrainConfig) -> list[str]:
     found = [f"model={before.model.name}"] if before.model.name != config.model.name else []
     for key in keys:
         then, now = getattr(before.model, key, None), getattr(config.model, key, None)
-        found += [f"model.{key}={_typed(then)}"] if then != now and hasattr(before.model, key) else []
+        found += [f"model.{key}={shown(then)}"] if then != now and hasattr(before.model, key) else []
     then, now = (
         OmegaConf.select(OmegaConf.structured(one.model), "generator.conditioning") for one in (before, config)
     )
@@ -46,7 +47,3 @@ def _differences(config: TrainConfig, before: TrainConfig) -> list[str]:
         then, now = getattr(before.data, key), getattr(config.data, key)
         found += [f"data.{key}={then}"] if then != now else []
     return found or [f"data={before.data.name}"]
-
-
-def _typed(value: object) -> str:
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))  # type: ignore[call-overload, no-any-return]

@@ -18,6 +18,7 @@ from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.finite import tensors_of
 from dcgan.runs.run import build_run, fit
+from dcgan.shell.zoo import PREFIX
 from dcgan.training.build import moved
 from dcgan.training.gan import GAN
 
@@ -37,17 +38,26 @@ def stretches(run: Path) -> list[Stretch]:
     """Those between the checkpoints that a run kept, in order.
 
     Raises:
-        ValueError: one of them is damaged, or there are none.
+        ValueError: one of them is damaged, or there are none; of a run that began with somebody's file, fewer than two.
     """
     steps: dict[int, Path] = {}
+    init = ""
     for path in sorted((run / "checkpoints").glob("*.ckpt")):
-        steps.setdefault(int(load_checkpoint(path)["global_step"]), path)
+        checkpoint = load_checkpoint(path)
+        init = checkpoint["config"].get("init") or ""
+        steps.setdefault(int(checkpoint["global_step"]), path)
     if not steps:
         raise ValueError(f"run={run}: has no checkpoints to compare with")
     found, before, at = [], None, 0
     for step, path in sorted(steps.items()):
         found.append(Stretch(before, at, path, step))
         before, at = path, step
+    if init and not init.startswith(PREFIX):  # a run folder chooses no path here
+        found = found[1:]
+        if not found:
+            raise ValueError(
+                f"run={run}: began with init={init}, and has no two checkpoints between which to train again"
+            )
     return found
 
 

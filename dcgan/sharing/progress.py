@@ -60,12 +60,13 @@ def kept_steps(run: Path) -> list[int]:
 
 
 def _drawn(run: Path, kept: Sequence[int], config: GenerateConfig, most: int) -> Iterator[Moment]:
-    """From the checkpoints; before the first step, from the weights that the seed gives."""
+    """From the checkpoints; before the first step, from the weights that the seed gives, unless others were taken."""
     last = generator_of(run, checkpoint="last", device=config.device, weights=config.weights)
     asked = drawing(config, last.generator, last.config)
     refuse_more(config, len(asked), most=MOST)
     names = [name if i == 0 else "" for name in asked.names for i in range(asked.per_row)]
-    for step in _chosen(sorted({0, *kept, last.step}), config, most=most):
+    first = [0] if last.config.init is None else []
+    for step in _chosen(sorted({*first, *kept, last.step}), config, most=most):
         images = asked.images(_at(run, step, last, config))
         yield Moment(step, images, picture(images, asked, is_text=config.text is not None), names)
 

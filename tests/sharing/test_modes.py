@@ -40,6 +40,14 @@ def cell(picture: np.ndarray, row: int, column: int, *, left: int, top: int) -> 
 # --- progress
 
 
+def test_progress_has_no_step_0_of_a_run_that_began_with_other_weights_than_its_seeds(
+    workdir: Path, command: Any
+) -> None:
+    write_generators(Path("run"), "init=somebodys.safetensors", "samples.n=10", steps=(100, 200))
+    out = done(command("generate", "run=run", "mode=progress", "n=3"))
+    assert pixels(out).shape[1] == MARGIN + 2 * 58 + 2 + MARGIN
+
+
 def test_progress_shows_the_same_latents_at_every_step(workdir: Path, command: Any) -> None:
     run = write_generators(Path("run"), "model.conditional=true", "samples.n=10", steps=(100, 200))
     out = done(command("generate", "run=run", "mode=progress", "n=3", "seed=5"))

@@ -141,6 +141,8 @@ def test_a_run_begins_with_a_generator_and_goes_on_without_it(workdir: Path, com
     line = [*TINY, *SMALL, "metrics=none", "name=N", "resume=auto", f"init={file}"]
     done = command("train", *line, "trainer.max_steps=2")
     assert done.code == 0, done.err
-    Path(file).unlink()
+    Path(file).rename("elsewhere.safetensors")
+    refused = command("doctor", "run=outputs/N")  # a run folder chooses no path
+    assert refused.err.startswith(f"error: run=outputs/N: began with init={file}, and has no two checkpoints")
     again = command("train", *line, "trainer.max_steps=3")
     assert again.code == 0, again.err
