@@ -32,7 +32,7 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
         agreement: how well the file agrees with the generator, in words.
     """
     data, generator = loaded.config.data, loaded.generator
-    records = evaluations(run, loaded)
+    records, names = evaluations(run, loaded), getattr(data, "classes", None) or []
     return (
         _environment()
         .get_template("card.md")
@@ -41,7 +41,7 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
             data=data.name,
             licence=LICENCES.get(data.name, "yours: ask their owner"),
             classes=generator.num_classes,
-            names=getattr(data, "classes", None) or [],
+            names=names,
             latent_dim=generator.latent_dim,
             shape=f"{data.channels} x {data.resolution} x {data.resolution}",
             model=loaded.config.model.name,
@@ -53,7 +53,7 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
             provenance=_provenance(run),
             records=records,
             table=list(_table(records)),
-            weaknesses=list(_weaknesses(records)),
+            weaknesses=list(_weaknesses(records, names)),
         )
     )
 
@@ -80,8 +80,8 @@ def _table(records: list[Mapping[str, Any]]) -> Iterator[list[str]]:
             yield [name, *("" if value is None else form.format(value) for value in (values[0], real, *values[1:]))]
 
 
-def _weaknesses(records: list[Mapping[str, Any]]) -> Iterator[str]:
-    """What it is bad at, as far as it was measured."""
+def _weaknesses(records: list[Mapping[str, Any]], names: list[str]) -> Iterator[str]:
+    """What it is bad at, as far as it was measured; classes by their ``names``, where they have some."""
     if not records:
         yield "It was not evaluated: nothing is known of how good it is."
         return
@@ -94,7 +94,8 @@ def _weaknesses(records: list[Mapping[str, Any]]) -> Iterator[str]:
         yield f"Less varied than the data: it covers {covered:.0%} of the test images, unseen real ones {possible:.0%}."
     histogram = first.get("histogram") or []
     share = sum(histogram) / len(histogram) if histogram else 0
-    if few := [str(label) for label, number in enumerate(histogram) if number < FEW * share]:
+    called = dict(enumerate(names))
+    if few := [called.get(label, str(label)) for label, number in enumerate(histogram) if number < FEW * share]:
         yield f"It draws fewer than {FEW:.0%} of what would be even of class {', '.join(few)}."
     for other in records[1:]:
         if _value(other) > 2 * _value(first):

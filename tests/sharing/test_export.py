@@ -16,6 +16,7 @@ from PIL import Image
 from synthetic import record, write_generators
 
 from dcgan.runs.load import load, load_generator
+from dcgan.sharing.card import _weaknesses
 from dcgan.sharing.forms import FORMS, TOLERANCE, difference, inputs_of, plain
 
 NETWORKS = [
@@ -103,6 +104,11 @@ def test_the_card_says_what_was_measured_and_what_is_bad(workdir: Path, command:
     (run / "metrics.jsonl").unlink()
     done(command("export", "run=run", "checkpoint=last", "format=torch", "overwrite=true"))
     assert "It was not evaluated" in (run / "exported" / "torch" / "README.md").read_text()
+
+
+def test_a_class_of_ones_own_is_called_by_its_name() -> None:
+    said = [*_weaknesses([record(2.0, step=1, histogram=[10, 1])], ["cats", "dogs"])]
+    assert "It draws fewer than 80% of what would be even of class dogs." in said
 
 
 def test_a_file_is_loaded_as_a_run_is(workdir: Path, command: Any) -> None:
