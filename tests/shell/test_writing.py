@@ -100,6 +100,7 @@ def test_training_on_a_full_disk_says_so_and_keeps_what_it_had(
         ("dcgan.runs.load.save", "run/checkpoints/last.generator.safetensors"),
         ("dcgan.shell.writing.to_json", "run/provenance.jsonl"),
         ("torch.utils.tensorboard.SummaryWriter.add_image", "run"),
+        ("tensorboard.summary.writer.record_writer.RecordWriter.write", "run"),  # in its thread, between two flushes
     ],
 )
 def test_a_full_disk_is_named_wherever_it_is_met(
