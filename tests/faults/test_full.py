@@ -1,4 +1,4 @@
-"""A disk that fills under the run, really: one line, nothing torn; with more room the same line ends as it would have."""
+"""A disk that fills under the run, really: one line, nothing torn; with more room the same line ends as it should."""
 
 import random
 import shutil
