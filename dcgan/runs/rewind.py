@@ -1,11 +1,11 @@
 """What a run recorded after the step that it goes on from: taken back, so that no step stands twice."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from dcgan.shell.reading import from_json
 from dcgan.shell.writing import replacing
 
 
@@ -31,7 +31,7 @@ def rewind(folder: Path, *, step: int) -> None:
     """
 
     def of_json(line: str) -> bool:
-        return int(json.loads(line).get("step", 0)) <= step  # of other samples than the run's own there is none
+        return int(from_json(line).get("step", 0)) <= step  # of other samples than the run's own there is none
 
     _keep(folder / "metrics.jsonl", of_json)
     for path in sorted(folder.glob("csv/version_*/metrics.csv")):

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,6 +37,7 @@ from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
+from dcgan.shell.reading import plain_numbers
 from dcgan.shell.resume import NothingLeftError, can_go_on
 from dcgan.shell.status import FILE as STATUS
 from dcgan.shell.status import TakenError, owned, shown_results, write_status
@@ -250,13 +251,20 @@ def record_finished(folder: Path, results: dict[str, float]) -> dict[str, float]
     """
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         with owned(folder, wait=True):
-            records = [record for record in read_records(folder / "metrics.jsonl") if record.get("split") == "train"]
+            records = [one for one in read_records(folder / "metrics.jsonl") if _is_fid(one)]
             if records:
                 best = min(records, key=lambda record: float(record["value"]))
                 results |= {records[-1]["metric"]: records[-1]["value"], f"best/{best['metric']}": best["value"]}
+                results = plain_numbers(results)
             write_status(folder, state="finished", results=results)
             print(f"{folder}: finished already ({shown_results({'results': results})})")
     return results
+
+
+def _is_fid(record: Mapping[str, Any]) -> bool:
+    """Whether it is of an evaluation while training; one whose value was not finite is none."""
+    numbers = isinstance(record.get("value"), int | float)
+    return numbers and isinstance(record.get("metric"), str) and record.get("split") == "train"
 
 
 def checkpoint_in(folder: Path) -> Path:
