@@ -42,7 +42,7 @@ from dcgan.shell.resume import NothingLeftError, can_go_on
 from dcgan.shell.status import FILE as STATUS
 from dcgan.shell.status import TakenError, owned, shown_results, write_status
 from dcgan.shell.words import pasted
-from dcgan.shell.writing import append_json, replacing
+from dcgan.shell.writing import append_json, refuse_link, replacing
 from dcgan.training.build import build_data, build_gan, with_facts
 from dcgan.training.gan import GAN
 
@@ -204,9 +204,14 @@ def held(run: Run, *, auto: bool) -> Iterator[None]:
         yield
 
 
+WRITTEN = ("checkpoints", "samples", "csv", "metrics.jsonl", "provenance.jsonl")  # other files are replaced
+
+
 def _refuse_occupied(run: Run, *, auto: bool) -> None:
     """What was found before the folder was held must still be so."""
     folder = run.folder
+    for name in WRITTEN:
+        refuse_link(folder / name)
     there = {path.name for path in folder.iterdir() if path.name[0] != "."} - {STATUS} if folder.exists() else set()
     if run.start is not None:
         if newest_whole(folder / "checkpoints") != run.start or step_of(run.start) != run.first_step:
