@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from dcgan.shell.reading import from_json
+from dcgan.shell.reading import from_json, small_text
 from dcgan.shell.writing import replacing
 
 
@@ -35,7 +35,7 @@ def rewind(folder: Path, *, step: int) -> None:
 
     _keep(folder / "metrics.jsonl", of_json)
     for path in sorted(folder.glob("csv/version_*/metrics.csv")):
-        header = path.read_text().partition("\n")[0].split(",")
+        header = small_text(path, errors="replace").partition("\n")[0].split(",")
         column = header.index("step") if "step" in header else -1
 
         def of_csv(line: str, header: list[str] = header, column: int = column) -> bool:
@@ -56,7 +56,7 @@ def _keep(path: Path, wanted: Callable[[str], bool]) -> None:
         except (ValueError, AttributeError, TypeError, IndexError):
             return False
 
-    lines = path.read_text(errors="replace").splitlines(keepends=True)
+    lines = small_text(path, errors="replace").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and readable(line)]
     if kept != lines:
         with replacing(path) as temporary:

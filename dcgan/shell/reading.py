@@ -10,8 +10,11 @@ from dcgan.shell.contents import what_is
 LARGEST_TEXT = 2**26  # bytes; a line of metrics.jsonl has 1,000
 
 
-def small_text(path: Path) -> str:
+def small_text(path: Path, *, errors: str = "strict") -> str:
     """What is written in it.
+
+    Args:
+        errors: as ``open`` takes it.
 
     Raises:
         ValueError: it is a pipe or a device, larger than anything that a run writes beside its weights, or no text.
@@ -21,7 +24,7 @@ def small_text(path: Path) -> str:
         raise ValueError(f"{path}: it is {what_is(path)}")
     if (size := path.stat().st_size) > LARGEST_TEXT:
         raise ValueError(f"{path}: has {size} bytes, and is no file of a run's")
-    return path.read_text()
+    return path.read_text(errors=errors)
 
 
 def from_json(text: str) -> Any:
