@@ -1,11 +1,11 @@
 """A metric's name is its protocol: ``<metric>_<space>_<split>_<N>``. Only equal protocols are ranked."""
 
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from dcgan.shell.reading import from_json, small_text
 from dcgan.shell.writing import append_json
 
 # What two values must share to be compared.
@@ -38,9 +38,8 @@ def append_record(path: Path, record: Mapping[str, Any]) -> None:
 
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The lines of a ``metrics.jsonl``, if there is one; what a killed process left half written is none."""
-    lines = path.read_text().splitlines() if path.exists() else []
     found = []
-    for line in lines:
+    for line in small_text(path).splitlines() if path.exists() else ():
         with suppress(ValueError):
-            found.append(json.loads(line))
-    return found
+            found.append(from_json(line))
+    return [record for record in found if isinstance(record, dict)]

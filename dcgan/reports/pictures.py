@@ -1,11 +1,15 @@
 """The grids that runs left, small enough for a page."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from dcgan.config.rules import one_line
+from dcgan.shell.contents import what_is
 
 GAP = 2  # pixels between the images of a grid; that of data/images.py, which loads torch
 LARGEST = 2**23  # pixels of a picture that is opened
@@ -41,13 +45,29 @@ def corner(path: Path, *, resolution: int, columns: int) -> tuple[bytes, str] | 
     return _packed(picture.crop((0, 0, min(side, picture.width), min(side, picture.height))))
 
 
+def opened(path: Path) -> Image.Image:
+    """A grid, in colour.
+
+    Raises:
+        ValueError: it cannot be read; the message says why, to stand behind its name.
+    """
+    if not path.is_file():
+        raise ValueError(f"cannot be read: it is {what_is(path)}")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what is held against LARGEST
+            with Image.open(path, formats=["PNG"]) as picture:
+                if picture.width * picture.height > LARGEST:
+                    raise ValueError(f"it has {picture.width} x {picture.height} pixels, {LARGEST} at most are shown")
+                return picture.convert("RGB")
+    except Exception as error:  # what is damaged makes Pillow stumble in many ways
+        raise ValueError(f"cannot be read: {one_line(str(error))}") from error
+
+
 def _opened(path: Path) -> Image.Image | None:
     try:
-        with Image.open(path) as picture:
-            if picture.width * picture.height > LARGEST:
-                return None
-            return picture.convert("RGB")
-    except (OSError, ValueError, SyntaxError):  # what Pillow raises of a damaged PNG
+        return opened(path)
+    except ValueError:
         return None
 
 

@@ -188,8 +188,8 @@ def _read_config(path: Path) -> dict[str, Any]:
 
 def _json_lines(path: Path) -> list[Record]:
     try:
-        return [line for line in read_records(path) if isinstance(line, dict)]
-    except (OSError, UnicodeDecodeError):
+        return [*read_records(path)]
+    except (OSError, ValueError):
         return []
 
 

@@ -1,6 +1,5 @@
 """Training a stretch of a run again, from one of its checkpoints to the next, to see that the same comes out."""
 
-import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -18,6 +17,7 @@ from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.finite import tensors_of
 from dcgan.runs.run import build_run, fit
+from dcgan.shell.reading import from_json, small_text
 from dcgan.shell.zoo import PREFIX
 from dcgan.training.build import moved
 from dcgan.training.gan import GAN
@@ -135,7 +135,7 @@ class _threads_of:  # noqa: N801
 
     def __enter__(self) -> None:
         try:
-            origin = json.loads((self.run / "provenance.jsonl").read_text().splitlines()[-1])
+            origin = from_json(small_text(self.run / "provenance.jsonl").splitlines()[-1])
             torch.set_num_threads(int(origin["machine"]["threads"]))
         except (OSError, ValueError, KeyError, IndexError, TypeError):
             pass

@@ -1,11 +1,11 @@
 """What a run recorded after the step that it goes on from: taken back, so that no step stands twice."""
 
-import json
 import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from dcgan.shell.reading import from_json, small_text
 from dcgan.shell.writing import replacing
 
 
@@ -31,11 +31,11 @@ def rewind(folder: Path, *, step: int) -> None:
     """
 
     def of_json(line: str) -> bool:
-        return int(json.loads(line).get("step", 0)) <= step  # of other samples than the run's own there is none
+        return int(from_json(line).get("step", 0)) <= step  # of other samples than the run's own there is none
 
     _keep(folder / "metrics.jsonl", of_json)
     for path in sorted(folder.glob("csv/version_*/metrics.csv")):
-        header = path.read_text().partition("\n")[0].split(",")
+        header = small_text(path, errors="replace").partition("\n")[0].split(",")
         column = header.index("step") if "step" in header else -1
 
         def of_csv(line: str, header: list[str] = header, column: int = column) -> bool:
@@ -56,7 +56,7 @@ def _keep(path: Path, wanted: Callable[[str], bool]) -> None:
         except (ValueError, AttributeError, TypeError, IndexError):
             return False
 
-    lines = path.read_text(errors="replace").splitlines(keepends=True)
+    lines = small_text(path, errors="replace").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and readable(line)]
     if kept != lines:
         with replacing(path) as temporary:

@@ -3,7 +3,7 @@
 import os
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -37,11 +37,12 @@ from dcgan.runs.samples import SampleGrids
 from dcgan.runs.stop import GracefulStop
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
+from dcgan.shell.reading import plain_numbers
 from dcgan.shell.resume import NothingLeftError, can_go_on
 from dcgan.shell.status import FILE as STATUS
 from dcgan.shell.status import TakenError, owned, shown_results, write_status
 from dcgan.shell.words import pasted
-from dcgan.shell.writing import append_json, replacing
+from dcgan.shell.writing import append_json, refuse_link, replacing
 from dcgan.training.build import build_data, build_gan, with_facts
 from dcgan.training.gan import GAN
 
@@ -203,9 +204,14 @@ def held(run: Run, *, auto: bool) -> Iterator[None]:
         yield
 
 
+WRITTEN = ("checkpoints", "samples", "csv", "metrics.jsonl", "provenance.jsonl")  # other files are replaced
+
+
 def _refuse_occupied(run: Run, *, auto: bool) -> None:
     """What was found before the folder was held must still be so."""
     folder = run.folder
+    for name in WRITTEN:
+        refuse_link(folder / name)
     there = {path.name for path in folder.iterdir() if path.name[0] != "."} - {STATUS} if folder.exists() else set()
     if run.start is not None:
         if newest_whole(folder / "checkpoints") != run.start or step_of(run.start) != run.first_step:
@@ -250,13 +256,20 @@ def record_finished(folder: Path, results: dict[str, float]) -> dict[str, float]
     """
     if rank_zero_only.rank == 0:  # type: ignore[attr-defined]
         with owned(folder, wait=True):
-            records = [record for record in read_records(folder / "metrics.jsonl") if record.get("split") == "train"]
+            records = [one for one in read_records(folder / "metrics.jsonl") if _is_fid(one)]
             if records:
                 best = min(records, key=lambda record: float(record["value"]))
                 results |= {records[-1]["metric"]: records[-1]["value"], f"best/{best['metric']}": best["value"]}
+                results = plain_numbers(results)
             write_status(folder, state="finished", results=results)
             print(f"{folder}: finished already ({shown_results({'results': results})})")
     return results
+
+
+def _is_fid(record: Mapping[str, Any]) -> bool:
+    """Whether it is of an evaluation while training; one whose value was not finite is none."""
+    numbers = isinstance(record.get("value"), int | float)
+    return numbers and isinstance(record.get("metric"), str) and record.get("split") == "train"
 
 
 def checkpoint_in(folder: Path) -> Path:

@@ -1,6 +1,5 @@
 """A model card in the Hugging Face convention: what a generator is, how it was measured, how to use it."""
 
-import json
 import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,6 +12,7 @@ from dcgan.config.catalogue import judged_by
 from dcgan.metrics.protocol import read_records
 from dcgan.reports.table import FORMS as NUMBERS
 from dcgan.runs.load import Loaded
+from dcgan.shell.reading import from_json, small_text
 
 LICENCES = {  # of the images that it was trained on, as their makers give them
     "mnist": "MNIST (LeCun, Cortes and Burges): CC BY-SA 3.0",
@@ -32,7 +32,12 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
         agreement: how well the file agrees with the generator, in words.
     """
     data, generator = loaded.config.data, loaded.generator
-    records, names = evaluations(run, loaded), getattr(data, "classes", None) or []
+    names = getattr(data, "classes", None) or []
+    try:
+        records = evaluations(run, loaded)
+        table, weaknesses = list(_table(records)), list(_weaknesses(records, names))
+    except (TypeError, AttributeError, KeyError, ArithmeticError) as error:
+        raise ValueError(f"{beside(run, 'metrics.jsonl')}: holds a line that is no evaluation's; remove it") from error
     return (
         _environment()
         .get_template("card.md")
@@ -52,8 +57,8 @@ def card(loaded: Loaded, run: Path, *, form: str, agreement: str) -> str:
             command=_command(run),
             provenance=_provenance(run),
             records=records,
-            table=list(_table(records)),
-            weaknesses=list(_weaknesses(records, names)),
+            table=table,
+            weaknesses=weaknesses,
         )
     )
 
@@ -111,7 +116,7 @@ def _value(one: Any) -> float:
 def _first_line(run: Path) -> dict[str, Any]:
     path = beside(run, "provenance.jsonl")
     try:
-        found = json.loads(path.read_text().splitlines()[0])
+        found = from_json(small_text(path).splitlines()[0])
     except (OSError, ValueError, IndexError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -124,10 +129,10 @@ def _command(run: Path) -> str:
 
 def _provenance(run: Path) -> str:
     line = _first_line(run)
-    commit, packages = line.get("git_commit"), line.get("packages") or {}
+    commit, packages = line.get("git_commit"), line.get("packages")
     words = [
         f"commit {str(commit)[:12]}" if commit else "",
-        f"torch {packages['torch']}" if "torch" in packages else "",
+        f"torch {packages['torch']}" if isinstance(packages, dict) and "torch" in packages else "",
     ]
     return ", ".join(word for word in words if word)
 

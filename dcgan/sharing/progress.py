@@ -8,19 +8,19 @@ from typing import NamedTuple
 import numpy as np
 import torch
 import yaml
-from PIL import Image
 from torch import Tensor
 
 from dcgan.config.schema import GenerateConfig
 from dcgan.data.images import GAP, tile
 from dcgan.models.base import Generator
-from dcgan.reports.pictures import evenly, grids
+from dcgan.reports.pictures import evenly, grids, opened
 from dcgan.runs.load import SUFFIX, Loaded
 from dcgan.sharing.asked import USES, nearest, number, refuse_more, typed
 from dcgan.sharing.draw import drawing
 from dcgan.sharing.grid import picture
 from dcgan.sharing.weights import generator_of, untrained
 from dcgan.sharing.writing import enlarged, labelled, write_animation, write_png
+from dcgan.shell.reading import small_text
 from dcgan.shell.zoo import source
 
 IN_STRIP, IN_ANIMATION = 12, 200  # moments
@@ -106,16 +106,15 @@ def _chosen(there: Sequence[int], config: GenerateConfig, *, most: int) -> list[
 
 def _read(path: Path) -> Tensor:
     try:
-        with Image.open(path) as image:
-            return torch.from_numpy(np.asarray(image.convert("RGB")).copy()).permute(2, 0, 1)
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); remove it") from error
+        return torch.from_numpy(np.asarray(opened(path)).copy()).permute(2, 0, 1)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; remove it") from error
 
 
 def _resolution(run: Path) -> int:
     try:
-        return int(yaml.safe_load((run / "config.yaml").read_text())["data"]["resolution"])
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        return int(yaml.safe_load(small_text(run / "config.yaml"))["data"]["resolution"])
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError) as error:
         raise ValueError(f"{run}/config.yaml: says no data.resolution, the size of the images in its grids") from error
 
 

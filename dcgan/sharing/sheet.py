@@ -9,11 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
-from PIL import Image
 
 from dcgan.config.schema import GenerateConfig
 from dcgan.reports.curves import Points, scalars
-from dcgan.reports.pictures import grids
+from dcgan.reports.pictures import grids, opened
 from dcgan.sharing.asked import nearest
 from dcgan.shell.writing import replacing
 from dcgan.shell.zoo import source
@@ -71,10 +70,9 @@ def sheet(pictures: Mapping[int, Path], curves: Points, *, title: str) -> Figure
 
 def _show(axes: Axes, path: Path, title: str) -> None:
     try:
-        with Image.open(path) as grid:
-            axes.imshow(np.asarray(grid.convert("RGB")), interpolation="nearest")
-    except (OSError, SyntaxError) as error:
-        raise ValueError(f"{path}: cannot be read ({error}); name other steps=") from error
+        axes.imshow(np.asarray(opened(path)), interpolation="nearest")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}; name other steps=") from error
     axes.set_axis_off()
     axes.set_title(title, fontsize=10)
 

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.schema import CONF
-from dcgan.shell.errors import USER_ERRORS, explain
+from dcgan.shell.errors import USER_ERRORS, explain, said_once
 from dcgan.shell.folders import folder_name, named
 from dcgan.shell.status import TakenError, write_status
 from dcgan.shell.streams import Forgiving, forgiving
@@ -66,7 +66,7 @@ def cli(entry: str, task: Task) -> None:
 
     A mistake of the user's is printed in one line, and the process exits with 1; ``DCGAN_TRACEBACK=1`` shows all.
     """
-    with forgiving() as out:
+    with forgiving() as out, said_once():
         _run(entry, task, out)
 
 
@@ -94,7 +94,7 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
             raised.append(ValueError("stop_on_failure: is of a sweep; add -m, or leave it out"))
             return None
         if sweep is not None:
-            with forgiving():  # once more: it may be in a process of its own
+            with forgiving(), said_once():  # once more: it may be in a process of its own
                 return _sweep_job(entry, task, config, launch, stop=bool(hydra_config.sweeper.get("stop_on_failure")))
         try:
             return task(config, launch)

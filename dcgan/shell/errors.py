@@ -1,8 +1,10 @@
 """A user's mistake in one line."""
 
 import re
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -36,6 +38,22 @@ def explain(error: Exception, entry: str) -> str:
     if isinstance(error, OSError) and is_full(error):
         return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
     return " ".join(str(error).split())
+
+
+@contextmanager
+def said_once() -> Iterator[None]:
+    """Inside, a disk that fills under a thread is no traceback: TensorBoard's tells it to whoever next writes."""
+    before = threading.excepthook
+
+    def hook(raised: threading.ExceptHookArgs) -> None:
+        if raised.exc_value is None or not is_full(raised.exc_value):
+            before(raised)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
 
 
 def bad_yaml(error: YAMLError) -> str:

@@ -1,6 +1,5 @@
 """``status.json``: what state a run is in, for people, sweeps and reports; and whose its folder is. No torch."""
 
-import json
 import os
 import sys
 import threading
@@ -12,7 +11,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dcgan.config.rules import one_line
 from dcgan.shell.processes import SIGN_EVERY, lives
+from dcgan.shell.reading import from_json, plain_numbers, small_text
 from dcgan.shell.writing import is_full, replacing, to_json
 
 FILE = "status.json"
@@ -50,7 +51,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     Nothing, where there is none that can be read.
     """
     try:
-        status = json.loads((folder / FILE).read_text())
+        status = from_json(small_text(folder / FILE))
         last_sign = (folder / FILE).stat().st_mtime
     except (OSError, ValueError):
         return {}
@@ -59,6 +60,8 @@ def read_status(folder: Path) -> dict[str, Any]:
     for key in ("process", "results"):
         if not isinstance(status.get(key, {}), dict):
             del status[key]
+    status |= {key: one_line(str(status[key])) for key in ("state", "error") if key in status}
+    status |= {key: plain_numbers(status[key]) for key in ("results",) if key in status}
     if status["state"] == "running" and not lives(status.get("process", {}), last_sign=last_sign):
         return {**status, "state": "died"}
     return status
@@ -125,5 +128,6 @@ def _give_signs(path: Path, ended: threading.Event) -> None:
 
 def _taken(folder: Path) -> str:
     holder = read_status(folder).get("process", {})
-    who = f"process {holder['pid']} on {holder['host']}" if {"pid", "host"} <= holder.keys() else "another process"
+    known = {"pid", "host"} <= holder.keys()
+    who = one_line(f"process {holder['pid']} on {holder['host']}") if known else "another process"
     return f"{folder}: {who} is training in it; wait for it, stop it, or choose another folder"

@@ -1,11 +1,12 @@
 """What to say of a run folder that another version made."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from dcgan import __version__
+from dcgan.config.rules import one_line
+from dcgan.shell.reading import from_json, small_text
 
 FIRST_NAMED = "0.2.0"  # runs name their version from this one on
 
@@ -26,17 +27,19 @@ def of_this_version(run: str, made_by: str | None) -> Iterator[None]:
 
 def version_of(run: Path) -> str | None:
     """The version that made a run folder; None: it does not say."""
-    return _provenance(run).get("packages", {}).get("dcgan")  # type: ignore[no-any-return]
+    packages = _provenance(run).get("packages")
+    found = packages.get("dcgan") if isinstance(packages, dict) else None
+    return one_line(found) if isinstance(found, str) else None
 
 
 def _commit(run: str) -> str:
     commit = _provenance(Path(run)).get("git_commit")
-    return f" (commit {commit[:12]})" if commit else ""
+    return one_line(f" (commit {commit[:12]})") if isinstance(commit, str) else ""
 
 
 def _provenance(run: Path) -> dict:  # type: ignore[type-arg]
     try:
-        found = json.loads((run / "provenance.jsonl").read_text().splitlines()[-1])
+        found = from_json(small_text(run / "provenance.jsonl").splitlines()[-1])
     except (OSError, ValueError, IndexError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -60,8 +60,15 @@ def _finite(value: Any) -> Any:
     return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
+def refuse_link(path: Path) -> None:
+    """Raise ValueError where ``path`` is a link, which would be written through."""
+    if path.is_symlink():
+        raise ValueError(f"{path}: is a link; a run folder chooses no path here: put there what it leads to")
+
+
 def append_json(path: Path, value: Any) -> None:
     """Append one line, on a line of its own though what wrote before was stopped in the middle of one."""
+    refuse_link(path)
     with naming(path), path.open("a+b") as file:
         file.seek(max(0, file.seek(0, os.SEEK_END) - 1))
         start = b"" if file.read() in (b"", b"\n") else b"\n"

@@ -10,9 +10,8 @@ from pathlib import Path
 from subprocess import DEVNULL
 
 import pytest
-from test_kill import LINE, SEED, assert_equal_runs, scalars
+from test_kill import LINE, SEED, assert_equal_runs, scalars, step_of
 
-from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.shell.status import read_status
 
 WORDS = [*LINE, "trainer.max_steps=20", "seed=0,1,2,3,4,5,6,7", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
@@ -20,12 +19,6 @@ WORDS = [*LINE, "trainer.max_steps=20", "seed=0,1,2,3,4,5,6,7", "hydra/launcher=
 
 def states(sweep: Path) -> dict[str, str]:
     return {path.name: str(read_status(path).get("state")) for path in sorted(sweep.glob("*_seed-*"))}
-
-
-def step_of(run: Path) -> int:
-    """Of the latest checkpoint; 0: there is none."""
-    last = run / "checkpoints" / "last.ckpt"
-    return int(load_checkpoint(last)["global_step"]) if last.exists() else 0
 
 
 @pytest.mark.fault("SIGKILL of a sweep of eight jobs, two side by side, twice")

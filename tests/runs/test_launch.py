@@ -1,4 +1,4 @@
-"""Two nodes, as torchrun starts them; more of it, and SLURM, in ``make test-cluster``."""
+"""Two processes, and two nodes as torchrun starts them; more of it, and SLURM, in ``make test-cluster``."""
 
 import os
 import signal
@@ -23,6 +23,15 @@ def children(process: subprocess.Popen[str]) -> list[int]:
         return [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
     except OSError:
         return []
+
+
+def underway(process: subprocess.Popen[str]) -> None:
+    """Wait until a run has taken steps."""
+    deadline = time.monotonic() + 120
+    while not list(Path("outputs").glob("*/checkpoints/last.ckpt")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -51,14 +60,27 @@ def nodes(workdir: Path) -> Iterator[list[subprocess.Popen[str]]]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
 def test_two_nodes_make_one_run_and_die_together(nodes: list[subprocess.Popen[str]]) -> None:
     second, first = nodes
-    deadline = time.monotonic() + 120
-    while not list(Path("outputs").glob("*/checkpoints/last.ckpt")):
-        assert first.poll() is None, first.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    underway(first)
     (run,) = Path("outputs").iterdir()  # though each node would name it by its own time
     for number in (second.pid, *children(second)):
         os.kill(number, signal.SIGKILL)
     out, _ = first.communicate(timeout=30)
     assert first.returncode > 0, out
     assert read_status(run)["state"] == "failed", out
+
+
+@pytest.mark.fault("one of two processes is killed")
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
+def test_the_death_of_a_process_ends_the_other(workdir: Path) -> None:
+    words = [*TINY, *TWO[:2], "trainer.devices=2", "metrics=none", "logger=none", "checkpoints.every=5"]
+    command = [sys.executable, "-m", "dcgan.train", *words, "name=N", "resume=auto"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            underway(process)
+            (other,) = children(process)
+            os.kill(other, signal.SIGKILL)
+            out, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
+    assert process.returncode > 0, out
+    assert read_status(Path("outputs/N"))["state"] == "failed", out

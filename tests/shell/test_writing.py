@@ -68,6 +68,22 @@ def test_everything_in_a_run_folder_is_readable_by_whom_the_umask_lets_in(comman
         assert oct(path.stat().st_mode & 0o777) == ("0o775" if path.is_dir() else "0o664"), path
 
 
+@pytest.mark.parametrize("name", ["samples", "provenance.jsonl"])
+def test_a_run_folder_does_not_choose_what_is_written_to(name: str, command: Any, workdir: Path) -> None:
+    """Such as the one that somebody hands on."""
+    run, mine = Path("outputs/mine"), Path("precious")
+    run.mkdir(parents=True)
+    (run / "config.yaml").touch()
+    mine.touch()
+    (run / name).symlink_to(mine.absolute())
+    refused = command("train", *QUICK, "name=mine", "resume=auto")
+    assert (refused.code, refused.err.count("\n")) == (1, 1)
+    assert refused.err.startswith(f"error: {run / name}: is a link; ")
+    with pytest.raises(ValueError, match="is a link"):
+        append_record(run / name, {"metric": "fid"})
+    assert mine.read_text() == ""
+
+
 def raise_full(*_: Any, **__: Any) -> None:
     raise FULL
 
@@ -100,6 +116,7 @@ def test_training_on_a_full_disk_says_so_and_keeps_what_it_had(
         ("dcgan.runs.load.save", "run/checkpoints/last.generator.safetensors"),
         ("dcgan.shell.writing.to_json", "run/provenance.jsonl"),
         ("torch.utils.tensorboard.SummaryWriter.add_image", "run"),
+        ("tensorboard.summary.writer.record_writer.RecordWriter.write", "run"),  # in its thread, between two flushes
     ],
 )
 def test_a_full_disk_is_named_wherever_it_is_met(
