@@ -39,10 +39,12 @@ def command_of(words: list[str]) -> str:
 
 def measure(words: list[str], *, threads: int | None, evaluate: list[str]) -> dict[str, Any]:
     out, wall, cpu = run("dcgan.train", *words, threads=threads)
-    folder = Path(re.findall(r"run +(\S+)", out)[0])
+    found = re.search(r"^ *run +(\S+)|^(\S+): finished already", out, re.MULTILINE)
+    assert found, out
+    folder = Path(found[1] or found[2])
     run("dcgan.evaluate", f"run={folder}", *evaluate, threads=threads)
     records = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    provenance = json.loads((folder / "provenance.jsonl").read_text())
+    provenance = json.loads((folder / "provenance.jsonl").read_text().splitlines()[0])
     reported = [record for record in records if record.get("split") == "test"]
     training = [record for record in records if record.get("split") == "train"]
     first = reported[0]

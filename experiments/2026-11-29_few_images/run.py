@@ -54,9 +54,9 @@ def folder_of(images: torch.Tensor, number: int) -> Path:
 def measured(data: Path, augment: str, seed: int, test: torch.Tensor) -> dict[str, Any]:
     words = ["data=folder", f"data.folder={data}", *AUGMENTS[augment].split(), *SETTING.split(), f"seed={seed}"]
     run = OUT / f"{data.stem}_{augment}_{seed}"
-    typed("train", *words, f"hydra.run.dir={run}")
+    typed("train", *words, f"hydra.run.dir={run}", "resume=auto")  # what was killed goes on
     samples = run / "samples.npz"
-    typed("generate", f"run={run}", "checkpoint=last", "n=10000", "format=npz", f"out={samples}")
+    typed("generate", f"run={run}", "checkpoint=last", "n=10000", "format=npz", f"out={samples}", "overwrite=true")
     typed("evaluate", f"samples={samples}", "metrics=fashion", f"out={run / 'scores'}")
     records = [json.loads(line) for line in (run / "scores" / "metrics.jsonl").read_text().splitlines()]
     own = FolderData(
