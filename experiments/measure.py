@@ -53,7 +53,7 @@ def measure(words: list[str], *, threads: int | None, evaluate: list[str]) -> di
         **{record["metric"]: round(record["value"], 3) for record in reported},
         **{r["metric"]: round(r["value"], 4) for r in records if r["metric"].startswith(("cas_", "copies_"))},
         "measures": {name: round(found["value"], 4) for name, found in first["measures"].items()},
-        "of_real_images": {name: round(value, 4) for name, value in first["real"].items()},
+        "of_real_images": {name: round(value, 4) for name, value in (first["real"] or {}).items()},
         "of_other_extractors": {
             record["extractor"]: {name: round(found["value"], 4) for name, found in record["measures"].items()}
             for record in reported[1:]
