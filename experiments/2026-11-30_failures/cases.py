@@ -105,7 +105,7 @@ CAUSES: dict[str, Cause] = {
         (DIVERGING, WON),
         {
             "sgd, 30": "loss=least_squares optimizer=sgd optimizer.lr=30 optimizer.momentum=0.9",
-            "wgan, clip 1000": "loss=wasserstein loss.weight_clip=1000 optimizer=sgd optimizer.lr=1 model.discriminator.norm=none",
+            "wgan, clip 1000": "loss=wasserstein loss.weight_clip=1000 optimizer=sgd optimizer.lr=1 model.norm=none",
         },
     ),
     "dead activations": Cause(

@@ -1,8 +1,8 @@
 """The duality gap (Grnarova et al. 2019, "A domain agnostic measure for monitoring and evaluating GANs"), cheaply.
 
-Their M(G, D) is what D maximises; here less D's loss, whatever the loss. The worst D for this G, and the worst G for this
-D, are looked for from copies, ``STEPS`` updates each at the run's own rates; the gap is what the first reaches less what
-the second does, on held-out images.
+Their M(G, D) is what D maximises; here less D's loss, whatever that is. The worst D for this G, and the worst G
+for this D, are looked for from copies, ``STEPS`` updates each at the run's own rates; the gap is what the first reaches
+less what the second does, on held-out images.
 """
 
 import copy

@@ -1,27 +1,27 @@
-"""When a run began to fail, from outside the monitor: by the dense evaluations of its live generator, against healthy runs.
+"""When a run began to fail: from outside the monitor, by dense evaluations of its live generator against healthy runs.
 
 Written before any monitor was run on these traces. In words, with the constants below:
 
-1. *Controls* of an architecture are the runs on MNIST without a cause whose last evaluation shows at least ``MOST`` classes
-   (of ``SHARE`` of the samples each) or as many as the median of those runs, and a FID within ``FACTOR`` times the median's:
-   a recipe that does not learn in this budget is no control.
-2. *Learned* is the first evaluation at which nine in ten controls have a FID below ``LEARNED`` of the controls' median at
-   their first evaluation. Nothing before it is a failure, but what is not finite.
+1. *Controls* of an architecture are the runs on MNIST without a cause whose last evaluation shows at least ``MOST``
+   classes (of ``SHARE`` of the samples each) or as many as the median of those runs, and a FID within ``FACTOR`` times
+   the median's: a recipe that does not learn in this budget is no control.
+2. *Learned* is the first evaluation at which nine in ten controls have a FID below ``LEARNED`` of the controls' median
+   at their first evaluation. Nothing before it is a failure, but what is not finite.
 3. An evaluation is *bad* if, at that step,
    - its FID is more than ``FACTOR`` times the worst control's,
    - or it shows at most half as many classes as the worst control,
    - or its coverage is less than half of the worst control's and its FID is above every control's,
    - or it is conditional and obeys fewer than half of the labels it was asked for,
-   - or it was trained on few images and its FID is above ``RISE`` times its lowest one before: what it draws leaves the
-     data again (against *all* of MNIST's training images),
+   - or it was trained on few images and its FID, against *all* of MNIST's training images, is above ``RISE`` times its
+     lowest one before: what it draws leaves the data again,
    - or it is not finite.
-4. A run *fails* if an evaluation from *learned* on is bad and so are at least ``LASTING`` of those that follow (two in all at
-   least), or if it stops because something is not finite. The *onset* is the first such evaluation, or the step at which
-   it stopped; for a run that never learned that is *learned*.
-5. On Fashion-MNIST, of which there are healthy runs only, an evaluation is bad if its FID is above ``LEARNED`` of its first
-   one or half of the classes are missing.
-6. A run without a cause that fails counts as failing, with no cause to name. One with a cause that does not fail counts as
-   nothing: neither as a failure nor as healthy.
+4. A run *fails* if an evaluation from *learned* on is bad and so are at least ``LASTING`` of it and those that follow,
+   two at least; or if it stops because something is not finite. The *onset* is the first such evaluation, or the step
+   at which it stopped; for a run that never learned that is *learned*.
+5. On Fashion-MNIST, of which there are healthy runs only, an evaluation of the second half is bad if its FID is above
+   ``LEARNED`` of the first one or half of the classes are missing.
+6. A run without a cause that fails counts as failing, with no cause to name. One with a cause that does not fail counts
+   as nothing: neither as a failure nor as healthy.
 """
 
 import math
@@ -93,7 +93,7 @@ def _learned(controls: Sequence[Run]) -> int:
     raise ValueError("the controls never learned")
 
 
-def bad(run: Run, i: int, controls: Controls) -> str | None:
+def bad(run: Run, i: int, controls: Controls) -> str | None:  # noqa: PLR0911
     """What is bad of evaluation ``i``; None: nothing."""
     one = run.evaluations[i]
     fid, classes = fid_of(one), classes_of(one)

@@ -1,7 +1,8 @@
 """One run, looked at densely: a trace of everything that is known of it.
 
-A trace holds lines: the case; every look (``signals``), every logged scalar (``scalars``), every evaluation of the live
-generator (``evaluation``), what the baselines need (``singular``, ``gap``), and how it ended with its samples (``end``).
+A trace holds lines: every look (``signals``), every logged scalar (``scalars``), every evaluation of the live generator
+(``evaluation``), what the baselines need (``singular``, ``gap``), the real images' own numbers (``reference``) and some
+samples (``picture``).
 """
 
 import base64
