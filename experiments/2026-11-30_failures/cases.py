@@ -11,12 +11,12 @@ BASE = [
     *("trainer.log_every_n_steps=50", "trainer.precision=32-true"),
 ]
 ARCHITECTURES = {
-    "dcgan": ["model.width=8", "model.dense_units=128", "data.batch_size=64", "trainer.max_steps=800"],
+    "dcgan": ["model.width=8", "model.dense_units=128", "data.batch_size=64", "trainer.max_steps=600"],
     "mlp": [
-        *("model=mlp", "model.width=64", "data.batch_size=64", "trainer.max_steps=1200"),
+        *("model=mlp", "model.width=64", "data.batch_size=64", "trainer.max_steps=1000"),
         "optimizer.schedule=constant",
     ],
-    "resnet": ["model=resnet", "model.width=8", "data.batch_size=32", "trainer.max_steps=300"],
+    "resnet": ["model=resnet", "model.width=8", "data.batch_size=32", "trainer.max_steps=200"],
 }
 EVALUATE_EVERY = {"dcgan": 50, "mlp": 100, "resnet": 25}
 FEW = "data=folder data.folder=few.npz data.resolution=28 data.channels=1"  # 200 images of MNIST, made by run.py
@@ -153,13 +153,13 @@ HEALTHY: dict[str, dict[str, str]] = {
         "cosine": "optimizer.schedule=cosine optimizer.warmup=50",
         "diffaugment": "augment=diffaugment",
         "noise": "augment=noise augment.decay_steps=500",
-        "two updates": "d_steps=2",
+        "two updates": "d_steps=2 trainer.max_steps=400",
         "stddev, dropout": "model.discriminator.minibatch_stddev=true model.discriminator.dropout=0.2",
         "smoothing": "loss.label_smoothing=0.1 loss.label_flipping=0.05",
         "fashion": "data=fashion_mnist",
         "fashion, labels": "data=fashion_mnist model.conditional=true",
         "rate 1e-3": "optimizer.lr=1e-3",
-        "batch 128": "data.batch_size=128 trainer.max_steps=600",
+        "batch 128": "data.batch_size=128 trainer.max_steps=400",
         "pixel_shuffle": "model.upsample=pixel_shuffle model.init=orthogonal",
     },
     "mlp": {
@@ -167,7 +167,7 @@ HEALTHY: dict[str, dict[str, str]] = {
         "hinge": "loss=hinge",
         "projection": "model.conditional=true",
         "least_squares": "loss=least_squares",
-        "two updates": "d_steps=2 trainer.max_steps=900",
+        "two updates": "d_steps=2 trainer.max_steps=800",
         "fashion": "data=fashion_mnist",
         "relativistic_average": "loss=relativistic_average",
         "adamw": "optimizer=adamw optimizer.lr=2e-3",
@@ -180,7 +180,7 @@ HEALTHY: dict[str, dict[str, str]] = {
         "hinge": "loss=hinge",
         "projection": "model.conditional=true",
         "relativistic r1": "loss=relativistic penalty=r1 model.discriminator.norm=none",
-        "two updates": "d_steps=2 trainer.max_steps=200",
+        "two updates": "d_steps=2 trainer.max_steps=150",
         "fashion": "data=fashion_mnist",
         "adamw": "optimizer=adamw optimizer.lr=1e-3",
         "least_squares": "loss=least_squares",

@@ -17,7 +17,7 @@ from dcgan.runs.run import Run
 from dcgan.training.objective import Round
 from dcgan.training.player import frozen
 
-STEPS = 20
+STEPS = 10
 BATCH = 64
 
 

@@ -43,7 +43,8 @@ from dcgan.runs.samples import SampleGrids
 from dcgan.runs.signals import Probe, _without_trace
 from dcgan.shell.composed import composed
 
-LOOK_EVERY, GAP_EVERY = 50, 200
+LOOK_EVERY = 50
+GAPS = 4  # in a run
 SAMPLES, REAL = 1000, 2000
 SHOWN = 36
 
@@ -124,7 +125,7 @@ class Trace(Callback):
             self._write("singular", {"step": step, **self._timed("singular", lambda: self._singular(pl_module))})
         if step % self.case.evaluate_every == 0:
             self._write("evaluation", {"step": step, **self._timed("evaluations", lambda: self.judge.score(self.run))})
-        if step % GAP_EVERY == 0:
+        if step % (trainer.max_steps // GAPS) == 0:
             self._write("gap", {"step": step, **self._timed("gap", lambda: duality_gap(self.run))})
         if step in (trainer.max_steps // 4, trainer.max_steps // 2, trainer.max_steps):
             self.pictures.append((step, self._samples()))
