@@ -16,9 +16,9 @@ ARCHITECTURES = {
         *("model=mlp", "model.width=64", "data.batch_size=64", "trainer.max_steps=1000"),
         "optimizer.schedule=constant",
     ],
-    "resnet": ["model=resnet", "model.width=8", "data.batch_size=32", "trainer.max_steps=200"],
+    "resnet": ["model=resnet", "model.width=6", "data.batch_size=16", "trainer.max_steps=500"],
 }
-EVALUATE_EVERY = {"dcgan": 50, "mlp": 100, "resnet": 25}
+EVALUATE_EVERY = {"dcgan": 50, "mlp": 100, "resnet": 50}
 FEW = "data=folder data.folder=few.npz data.resolution=28 data.channels=1"  # 200 images of MNIST, made by run.py
 
 
@@ -180,7 +180,7 @@ HEALTHY: dict[str, dict[str, str]] = {
         "hinge": "loss=hinge",
         "projection": "model.conditional=true",
         "relativistic r1": "loss=relativistic penalty=r1 model.discriminator.norm=none",
-        "two updates": "d_steps=2 trainer.max_steps=150",
+        "two updates": "d_steps=2 trainer.max_steps=400",
         "fashion": "data=fashion_mnist",
         "adamw": "optimizer=adamw optimizer.lr=1e-3",
         "least_squares": "loss=least_squares",

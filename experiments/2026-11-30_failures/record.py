@@ -44,7 +44,7 @@ from dcgan.runs.signals import Probe, _without_trace
 from dcgan.shell.composed import composed
 
 LOOK_EVERY = 50
-GAPS = 4  # in a run
+GAPS = 3  # in a run
 SAMPLES, REAL = 1000, 2000
 SHOWN = 36
 
