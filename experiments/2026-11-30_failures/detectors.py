@@ -1,4 +1,4 @@
-"""What says of a trace that something goes wrong: the monitor; and the literature's baselines, a number over a bound."""
+"""What says of a trace that something goes wrong: the monitor, and baselines, a number over a bound each."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
