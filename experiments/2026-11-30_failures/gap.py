@@ -62,7 +62,7 @@ def _round(run: Run, draws: Draws, i: int, split: str) -> tuple[Round, Tensor]:
     if split == "train":  # through the run's own path, whatever is wrong with it
         shown, labels = run.data.transfer_batch_to_device(rows, run.gan.device, 0)
     shown = shown.contiguous(memory_format=run.gan.memory_format)
-    given = labels[rows] if run.gan.generator.num_classes else None
+    given = labels if run.gan.generator.num_classes else None
     return Round(shown, given, draws, run.gan.global_step), draws.normal(BATCH, run.gan.generator.latent_dim)
 
 

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-FACTOR, LEARNED, MOST, SHARE, RISE, LASTING = 2.0, 0.25, 8, 0.01, 1.5, 0.75
+FACTOR, LEARNED, MOST, SHARE, RISE, LASTING = 2.0, 0.5, 8, 0.01, 1.5, 0.75
 
 Evaluation = dict[str, Any]
 
