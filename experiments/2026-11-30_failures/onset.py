@@ -5,8 +5,8 @@ Written before any monitor was run on these traces. In words, with the constants
 1. *Controls* of an architecture are the runs on MNIST without a cause whose last evaluation shows at least ``MOST``
    classes (of ``SHARE`` of the samples each) or as many as the median of those runs, and a FID within ``FACTOR`` times
    the median's: a recipe that does not learn in this budget is no control.
-2. *Learned* is the first evaluation at which nine in ten controls have a FID below ``LEARNED`` of the controls' median
-   at their first evaluation. Nothing before it is a failure, but what is not finite.
+2. *Learned* is the first evaluation at which nine in ten controls have a FID below ``LEARNED`` times the one that they
+   end with. Nothing before it is a failure, but what is not finite.
 3. An evaluation is *bad* if, at that step,
    - its FID is more than ``FACTOR`` times the worst control's,
    - or it shows at most half as many classes as the worst control,
@@ -19,7 +19,7 @@ Written before any monitor was run on these traces. In words, with the constants
    two at least; or if it stops because something is not finite. The *onset* is the first such evaluation, or the step
    at which it stopped; for a run that never learned that is *learned*.
 5. On Fashion-MNIST, of which there are healthy runs only, an evaluation of the second half is bad if its FID is above
-   ``LEARNED`` of the first one or half of the classes are missing.
+   ``FACTOR`` times its lowest one before, or half of the classes are missing.
 6. A run without a cause that fails counts as failing, with no cause to name. One with a cause that does not fail counts
    as nothing: neither as a failure nor as healthy.
 """
@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-FACTOR, LEARNED, MOST, SHARE, RISE, LASTING = 2.0, 0.5, 8, 0.01, 1.5, 0.75
+FACTOR, LEARNED, MOST, SHARE, RISE, LASTING = 2.0, 4.0, 8, 0.01, 1.5, 0.75
 
 Evaluation = dict[str, Any]
 
@@ -85,10 +85,10 @@ class Controls:
 
 
 def _learned(controls: Sequence[Run]) -> int:
-    first = statistics.median(fid_of(run.evaluations[0]) for run in controls)
+    last = {run.id: fid_of(run.evaluations[-1]) for run in controls}
     for step in sorted({one["step"] for run in controls for one in run.evaluations}):
-        there = [fid_of(one) for run in controls for one in run.evaluations if one["step"] == step]
-        if sum(fid < LEARNED * first for fid in there) >= 0.9 * len(there):
+        there = [fid_of(one) / last[run.id] for run in controls for one in run.evaluations if one["step"] == step]
+        if sum(ratio < LEARNED for ratio in there) >= 0.9 * len(there):
             return step
     raise ValueError("the controls never learned")
 
@@ -100,8 +100,8 @@ def bad(run: Run, i: int, controls: Controls) -> str | None:  # noqa: PLR0911
     if not math.isfinite(fid):
         return "not finite"
     if run.data == "fashion_mnist":
-        started = fid_of(run.evaluations[0])
-        return "fid" if fid > LEARNED * started else "classes" if classes <= 5 else None
+        lowest = min(fid_of(other) for other in run.evaluations[: i + 1])
+        return "fid" if fid > FACTOR * lowest else "classes" if classes <= 5 else None
     there = controls.at(one["step"])
     worst = max(map(fid_of, there))
     if fid > FACTOR * worst:
