@@ -13,7 +13,6 @@ from record import read_trace
 from dcgan.runs.signals import Reference, Signals
 
 HERE = Path(__file__).parent
-COUNT_EVERY = 200  # steps: classes cost as much as the rest of a look, and the monitor counts them so often
 TUNE, JUDGE = "tune", "judge"
 
 
@@ -53,7 +52,7 @@ class Traced:
 
     @property
     def signals(self) -> list[Signals]:
-        """As the monitor is given them: classes now and then, and no evaluation before step 500."""
+        """Every look; with the FID of the evaluations that a run has, every 500 steps."""
         return [_signals(line, self.lines.get("evaluation", [])) for line in self.lines.get("signals", [])]
 
     @property
@@ -78,11 +77,9 @@ class Traced:
 
 def _signals(line: dict[str, Any], evaluations: list[dict[str, Any]]) -> Signals:
     values = {name: float(value) if isinstance(value, str) else value for name, value in line.items()}
-    counted = line["step"] % COUNT_EVERY == 0
-    classes = tuple(values["classes"]) if counted and values["classes"] is not None else None
-    obeyed = values["obeyed"] if counted else None
+    classes = tuple(values["classes"]) if values["classes"] is not None else None
     known = [float(one["fid"]) for one in evaluations if one["step"] <= line["step"] and one["step"] % 500 == 0]
-    return Signals(**{**values, "classes": classes, "obeyed": obeyed, "fid": known[-1] if known else None})
+    return Signals(**{**values, "classes": classes, "fid": known[-1] if known else None})
 
 
 @dataclass(frozen=True)
