@@ -11,7 +11,8 @@ Written before any monitor was run on these traces. In words, with the constants
    - its FID is more than ``FACTOR`` times the worst control's,
    - or it shows at most half as many classes as the worst control,
    - or its coverage is less than half of the worst control's and its FID is above every control's,
-   - or it is conditional and obeys fewer than half of the labels it was asked for,
+   - or it is conditional and obeys less than half as many labels as the worst conditional run without a cause, at a step
+     from which on that one obeys at least ``OBEYED``,
    - or it was trained on few images and its FID, against *all* of MNIST's training images, is above ``RISE`` times its
      lowest one before: what it draws leaves the data again,
    - or it is not finite.
@@ -31,6 +32,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FACTOR, LEARNED, MOST, SHARE, RISE, LASTING = 2.0, 4.0, 8, 0.01, 1.5, 0.75
+OBEYED = 0.3
 
 Evaluation = dict[str, Any]
 
@@ -63,6 +65,7 @@ class Controls:
 
     learned: int
     runs: list[Run]
+    conditional: list[Run]  # without a cause, be they good or not
 
     @classmethod
     def of(cls, runs: Sequence[Run], architecture: str) -> "Controls":
@@ -76,12 +79,20 @@ class Controls:
             for run, one in zip(some, last, strict=True)
             if fid_of(one) <= FACTOR * fid and classes_of(one) >= classes
         ]
-        return cls(_learned(good), good)
+        conditional = [run for run in some if run.evaluations[-1].get("obeyed") is not None]
+        return cls(_learned(good), good, conditional)
 
     def at(self, step: int) -> list[Evaluation]:
         """Their evaluations at a step; where all have ended, their last ones."""
         found = [one for run in self.runs for one in run.evaluations if one["step"] == step]
         return found or [run.evaluations[-1] for run in self.runs]
+
+    def obeyed(self, step: int) -> float:
+        """The least of what conditional runs obey at a step, if it is enough from there on; else 0."""
+        found = [one for run in self.conditional for one in run.evaluations if one["step"] >= step]
+        if not found or min(one["obeyed"] for one in found) < OBEYED:
+            return 0.0
+        return float(min(one["obeyed"] for one in found if one["step"] == min(one["step"] for one in found)))
 
 
 def _learned(controls: Sequence[Run]) -> int:
@@ -110,7 +121,7 @@ def bad(run: Run, i: int, controls: Controls) -> str | None:  # noqa: PLR0911
         return "classes"
     if one["coverage"] < min(other["coverage"] for other in there) / 2 and fid > worst:
         return "coverage"
-    if one.get("obeyed") is not None and one["obeyed"] < 0.5:
+    if one.get("obeyed") is not None and one["obeyed"] < controls.obeyed(one["step"]) / 2:
         return "labels"
     before = [fid_of(other) for other in run.evaluations[:i]]
     return "rise" if run.data == "few" and before and fid > RISE * min(before) else None
