@@ -11,8 +11,8 @@ Written before any monitor was run on these traces. In words, with the constants
    - its FID is more than ``FACTOR`` times the worst control's,
    - or it shows at most half as many classes as the worst control,
    - or its coverage is less than half of the worst control's and its FID is above every control's,
-   - or it is conditional and obeys less than half as many labels as the worst conditional run without a cause, at a step
-     from which on that one obeys at least ``OBEYED``,
+   - or it is conditional and obeys less than half as many labels as the worst conditional run without a cause, at a
+     step from which on that one obeys at least ``OBEYED``,
    - or it was trained on few images and its FID, against *all* of MNIST's training images, is above ``RISE`` times its
      lowest one before: what it draws leaves the data again,
    - or it is not finite.
