@@ -29,6 +29,7 @@ from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
 from dcgan.runs.health import Health, NotFiniteError
 from dcgan.runs.loggers import RunText, close, log_hyperparameters
+from dcgan.runs.monitor import Monitor, build_monitor
 from dcgan.runs.presence import Presence
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
@@ -58,6 +59,7 @@ class Run:
     evaluation: Evaluation | None
     grids: SampleGrids
     stop: GracefulStop
+    monitor: Monitor | None = None
     start: Path | None = None  # the checkpoint that it goes on from
     first_step: int = 0
 
@@ -110,6 +112,7 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     looks = [1] if config.trainer.detect_anomaly else []  # at every step
     intervals = [*looks, config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
     health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
+    monitor = build_monitor(config, folder, data, evaluation, pack=gan.discriminator.pack)
     callbacks: list[Callback] = [
         Presence(folder),
         stop,
@@ -117,6 +120,7 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         dashboard,
         grids,
         *([evaluation] if evaluation else []),
+        *([monitor] if monitor else []),
     ]
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
@@ -128,11 +132,11 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         )
         callbacks.append(checkpoints)
     if config.trainer.enable_progress_bar:
-        callbacks.append(Progress(dashboard, evaluation))
+        callbacks.append(Progress(dashboard, evaluation, monitor))
     from_step = first_step if start else None
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks, from_step=from_step)
     data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
-    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, start, first_step)
+    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, monitor, start, first_step)
 
 
 @rank_zero_only
@@ -239,8 +243,9 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
 
 @rank_zero_only
 def record_status(run: Run, **status: Any) -> None:
-    """Write ``status.json``."""
-    write_status(run.folder, **status)
+    """Write ``status.json``, with the run's health once there was a look at it."""
+    health = {"health": run.monitor.said} if run.monitor and run.monitor.said else {}
+    write_status(run.folder, **status, **health)
 
 
 def record_finished(folder: Path, results: dict[str, float]) -> dict[str, float]:
