@@ -96,10 +96,12 @@ def _memorising(look: Look) -> list[Sign]:
 
 
 def _blind(look: Look) -> list[Sign]:
-    share, bound = look.seen.ordered, look.bounds.blind
-    return [
-        Sign((1 - share) / (1 - bound), f"in {share:.0%} of pairs D ranks the real image above the fake ({bound:.0%})")
-    ]
+    """Where samples stand still as well, it is no more D's fault than G's."""
+    share, bound, moved = look.seen.ordered, look.bounds.blind, look.seen.moved
+    if moved is not None and moved < look.bounds.still:
+        return []
+    figure = f"in {share:.0%} of pairs D ranks the real image above the fake ({bound:.0%})"
+    return [Sign((1 - share) / (1 - bound), figure)]
 
 
 def _won(look: Look) -> list[Sign]:
@@ -224,12 +226,19 @@ class Diagnosis:
             self._count(self._streaks[state], sign.reached, first)
         self._step = seen.step
         said = next((state for state in RULES if self._streaks[state].said), None)
+        if said is not None and self.finding.healthy and self._may_be_another(said):
+            said = None
         if said is None:
             since = seen.step if not self.finding.healthy else self.finding.since
             self.finding = Finding(HEALTHY, since, "")
         else:
             self.finding = Finding(said, self._streaks[said].since, signs[said].figure)
         return self.finding
+
+    def _may_be_another(self, said: str) -> bool:
+        """Whether looks have begun to be against the run for a reason that comes before: one waits for its answer."""
+        before = list(RULES)[: list(RULES).index(said)]
+        return any(self._streaks[state].against for state in before)
 
     def _sign(self, state: str, look: Look) -> Sign:
         """The strongest; what is not finite is so of a run that diverges."""

@@ -94,20 +94,19 @@ class Monitor(Callback):
         if not found.healthy:
             self.said |= {"figure": found.figure, "knob": knob(found.state, self.config, rates=rates_of(trainer))}
         if found.state != before.state:
-            self._say(before)
+            over = f"well again at step {found.since} ({before.state} since step {before.since} is over)"
+            self._say(over if found.healthy else self.line())
 
     @rank_zero_only
-    def _say(self, before: Finding) -> None:
+    def _say(self, line: str) -> None:
         """A line above the bar, and the same in ``status.json``."""
-        tqdm.write(f"health: {self.line(before)}", sys.stderr)
+        tqdm.write(f"health: {line}", sys.stderr)
         status = read_status(self.folder)
         if status.get("state") == "running":  # a run that is only fitted, by hand, has none
             write_status(self.folder, **{**status, "health": self.said})
 
-    def line(self, before: Finding) -> str:
-        """What changed: the state, since when, the figure that shows it, what to turn, and where to read."""
-        if self.finding.healthy:
-            return f"well again at step {self.finding.since} ({before.state} since step {before.since} is over)"
+    def line(self) -> str:
+        """What goes wrong: the state, since when, the figure that shows it, what to turn, and where to read."""
         return f"{shown_health({'health': self.said})}: {self.said['figure']}; {self.said['knob']}; see {PAGE}"
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from dcgan.config.combinations import Keys
+from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
 
 PAGE = "experiments/2026-11-30_failures/README.md"  # what each state looks like, and what helped
@@ -13,15 +14,13 @@ class Remedy(NamedTuple):
     """The network to blame, and in words the key to turn."""
 
     network: str
-    words: str  # may name values, as {keys[augment.name]}, and the rates as they are now, {rates[generator]}
+    words: str  # may name values, as {keys[augment.name]}, {clip}, and the rates as they are now, {rates[generator]}
 
 
 SLOWER_D = "lower optimizer.discriminator.lr (now {rates[discriminator]:g})"
 SLOWER_G = "lower optimizer.generator.lr (now {rates[generator]:g})"
 REMEDIES: Mapping[str, Remedy] = {
-    "diverging": Remedy(
-        "discriminator", f"{SLOWER_D}, or set optimizer.clip (now {{keys[optimizer.discriminator.clip]}})"
-    ),
+    "diverging": Remedy("discriminator", f"{SLOWER_D}, or set optimizer.clip (now {{clip}})"),
     "memorising": Remedy("discriminator", f"take augment=diffaugment (now {{keys[augment.name]}}), or {SLOWER_D}"),
     "discriminator_blind": Remedy(
         "generator", f"raise optimizer.discriminator.lr (now {{rates[discriminator]:g}}), or {SLOWER_G}"
@@ -42,4 +41,5 @@ def knob(state: str, config: TrainConfig, *, rates: Mapping[str, float]) -> str:
     Args:
         rates: of each network, without the schedule's factor.
     """
-    return REMEDIES[state].words.format(keys=Keys(config), rates=rates)
+    keys = Keys(config)
+    return REMEDIES[state].words.format(keys=keys, rates=rates, clip=shown(keys["optimizer.discriminator.clip"]))

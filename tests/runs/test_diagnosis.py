@@ -113,6 +113,16 @@ def test_what_is_just_within_a_bound_is_well_and_what_was_said_stays_until_it_is
 def test_of_several_states_the_first_is_said() -> None:
     both = AGAINST["discriminator_won"] | AGAINST["class_collapse"]
     assert diagnosed(*[both] * 3).finding.state == "discriminator_won"
+    second = [AGAINST["class_collapse"], *[both] * 2]  # the other looks as if it were the reason
+    assert diagnosed(*second).finding.state == HEALTHY
+    assert diagnosed(*second, both).finding.state == "discriminator_won"
+    assert diagnosed(*second, AGAINST["class_collapse"]).finding.state == "class_collapse"
+
+
+def test_where_samples_stand_still_a_discriminator_that_guesses_is_not_to_blame() -> None:
+    guesses = AGAINST["discriminator_blind"]
+    assert diagnosed(*[guesses | {"moved": 0.001}] * 3).finding.state == "not_learning"
+    assert diagnosed(*[AGAINST["discriminator_won"] | {"moved": 0.001}] * 3).finding.state == "discriminator_won"
 
 
 def test_what_is_not_finite_diverges_even_at_the_beginning() -> None:
