@@ -85,8 +85,9 @@ class Reference:
 
 
 class Probe:
-    """Looks at a run: ``after_step`` in each step, which costs nothing; ``look`` every so many; both before a checkpoint
-    is saved.
+    """Looks at a run: ``after_step`` in each step, which costs nothing, and ``look`` every so many.
+
+    Both before a checkpoint is saved.
 
     Every process looks at the same, for batch norm may wait for the others; what a step says is of its own share.
 
@@ -107,6 +108,7 @@ class Probe:
         self._steps: list[Mapping[str, Outcome]] = []
         self._before: list[list[float]] = []  # of steps before a resume
         self._norms: dict[str, Tensor] = {}
+        self._latents: Tensor | None = None
         self._samples: list[Tensor] = []  # of the last two looks, the latest first
 
     def state_dict(self) -> dict[str, Any]:
@@ -127,8 +129,12 @@ class Probe:
         self._steps.append({name: outcome._replace(terms={}) for name, outcome in outcomes.items()})
 
     @torch.no_grad()
-    def look(self, trainer: Trainer, gan: GAN, *, fid: float | None = None) -> Signals:
-        """What there is to see now, in training; the means are of the steps since the last call."""
+    def look(self, trainer: Trainer, gan: GAN, *, fid: float | None = None, count: bool = True) -> Signals:
+        """What there is to see now, in training; the means are of the steps since the last call.
+
+        Args:
+            count: the classes too, which takes as long again.
+        """
         with _without_trace(gan, self.seed), trainer.precision_plugin.forward_context():
             samples = self._draw(gan)
             seen, sampled, *held_out = [
@@ -151,7 +157,7 @@ class Probe:
             returned=returned,
             mean=shape.mean - self.reference.mean,
             saturated=shape.saturated - self.reference.saturated,
-            classes=self._classes(images, gan.device),
+            classes=self._classes(images, gan.device) if count else None,
             fid=fid,
         )
         self._steps, self._before, self._norms = [], [], {}
@@ -159,9 +165,11 @@ class Probe:
 
     def _draw(self, gan: GAN) -> Tensor:
         """As training draws, in its mode; the generator's latents are those of the run's own grids."""
-        latents = sample_latents(seed=self.seed, n=self.number, latent_dim=gan.generator.latent_dim).to(gan.device)
+        if self._latents is None:
+            latents = sample_latents(seed=self.seed, n=self.number, latent_dim=gan.generator.latent_dim)
+            self._latents = latents.to(gan.device)
         labels = class_of_samples(self.number, num_classes=gan.generator.num_classes)
-        return gan.generator(latents, None if labels is None else labels.to(gan.device))  # type: ignore[no-any-return]
+        return gan.generator(self._latents, None if labels is None else labels.to(gan.device))  # type: ignore[no-any-return]
 
     def _images(self, gan: GAN, samples: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
         """What the discriminator is shown: images that it trains on, samples, and held-out images if there are."""
