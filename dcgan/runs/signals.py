@@ -69,6 +69,7 @@ class Signals:
     mean: float  # mean pixel, less that of real images
     saturated: float  # share of pixels beyond +-0.99, less that of real images
     classes: tuple[int, ...] | None  # how many fall into each class, by the classifier that evaluates the run
+    obeyed: float | None  # the share of samples that are of the class they were asked for, by the same; if conditional
     fid: float | None  # of the run's latest evaluation
 
 
@@ -104,7 +105,7 @@ class Probe:
         self.number = len(self._seen.labels)
         real = to_float(self._seen.images)
         shape = _shape_of(real)
-        self.reference = Reference(self.number, *shape, classes=self._classes(real, torch.device("cpu")))
+        self.reference = Reference(self.number, *shape, classes=_counts(self._class_logits(real, torch.device("cpu"))))
         self._steps: list[Mapping[str, Outcome]] = []
         self._before: list[list[float]] = []  # of steps before a resume
         self._norms: dict[str, Tensor] = {}
@@ -144,6 +145,7 @@ class Probe:
         images = samples.float().cpu()
         shape = _shape_of(images)
         moved, returned = self._change(images)
+        classes = self._class_logits(images, gan.device) if count else None
         signals = Signals(
             trainer.global_step,
             **self._of_steps(),
@@ -157,7 +159,8 @@ class Probe:
             returned=returned,
             mean=shape.mean - self.reference.mean,
             saturated=shape.saturated - self.reference.saturated,
-            classes=self._classes(images, gan.device) if count else None,
+            classes=_counts(classes),
+            obeyed=_obeyed(classes, class_of_samples(self.number, num_classes=gan.generator.num_classes)),
             fid=fid,
         )
         self._steps, self._before, self._norms = [], [], {}
@@ -184,12 +187,12 @@ class Probe:
         images = images.contiguous(memory_format=gan.memory_format)
         return gan.discriminator(images, given).logits.float().cpu()  # type: ignore[no-any-return]
 
-    def _classes(self, images: Tensor, device: torch.device) -> tuple[int, ...] | None:
+    def _class_logits(self, images: Tensor, device: torch.device) -> Tensor | None:
         if self.space is None or self.space.head is None or not images.isfinite().all():
             return None
         logits = self.space.logits(self.space.extract(to_uint8(images), device=device))
         assert logits is not None
-        return tuple(histogram(logits).tolist()) if logits.shape[1] <= MOST_CLASSES else None
+        return logits if logits.shape[1] <= MOST_CLASSES else None
 
     def _change(self, images: Tensor) -> tuple[float | None, float | None]:
         """``moved`` and ``returned``. The samples are kept as float16, for a checkpoint's sake."""
@@ -217,6 +220,14 @@ def _row(outcomes: Mapping[str, Outcome]) -> Tensor:
     parts = [real, fake, real > 0, fake <= 0, (real > fake) + 0.5 * (real == fake)]
     losses = [outcomes[name].loss.float() for name in STEPPED]
     return torch.stack([*(part.float().mean() for part in parts), *losses])
+
+
+def _counts(logits: Tensor | None) -> tuple[int, ...] | None:
+    return None if logits is None else tuple(histogram(logits).tolist())
+
+
+def _obeyed(logits: Tensor | None, labels: Tensor | None) -> float | None:
+    return None if logits is None or labels is None else float((logits.argmax(1) == labels).float().mean())
 
 
 def _ordered(above: Tensor, below: Tensor) -> float:

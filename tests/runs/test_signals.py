@@ -79,7 +79,9 @@ def test_looking_changes_nothing(words: list[str], mnist_root: Path, tmp_path: P
     assert [look.step for look in looks] == [2, 4, 6]
     for look in looks:
         numbers = [
-            number for name, number in asdict(look).items() if name not in ("moved", "returned", "classes", "fid")
+            number
+            for name, number in asdict(look).items()
+            if name not in ("moved", "returned", "classes", "obeyed", "fid")
         ]
         assert all(math.isfinite(number) for number in numbers), look
     assert (looks[0].moved, looks[1].returned) == (None, None)
@@ -119,11 +121,11 @@ def test_the_numbers_of_steps_are_those_of_the_steps(mnist_root: Path, tmp_path:
 class Fixed(torch.nn.Module):
     """Draws the same images whatever it is asked for."""
 
-    latent_dim, num_classes = 4, 0
+    latent_dim = 4
 
-    def __init__(self, images: Tensor) -> None:
+    def __init__(self, images: Tensor, num_classes: int) -> None:
         super().__init__()
-        self.images = images
+        self.images, self.num_classes = images, num_classes
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         return self.images
@@ -136,8 +138,8 @@ def test_the_shape_of_samples(mnist_root: Path, tmp_path: Path, digits: FeatureS
     assert probe.reference.classes is not None
     assert sum(probe.reference.classes) == probe.number == 64
 
-    def look(images: Tensor) -> Signals:
-        run.gan.generator = Fixed(images)  # type: ignore[assignment]
+    def look(images: Tensor, num_classes: int = 0) -> Signals:
+        run.gan.generator = Fixed(images, num_classes)  # type: ignore[assignment]
         return probe.look(run.trainer, run.gan)
 
     real = probe._seen.images.float() / 127.5 - 1
@@ -157,6 +159,13 @@ def test_the_shape_of_samples(mnist_root: Path, tmp_path: Path, digits: FeatureS
     assert sum(count > 0 for count in two.classes) <= 2
     assert look(real[:1].expand(64, -1, -1, -1)).returned == pytest.approx(0)  # where it was two looks ago
     assert math.isnan(look(real * math.nan).rank)
+    labels = probe._seen.labels
+    asked = torch.stack([real[labels == k % 10][0] for k in range(64)])
+    assert look(asked).obeyed is None
+    right, wrong = look(asked, 10).obeyed, look(asked.roll(1, 0), 10).obeyed
+    assert right is not None
+    assert wrong is not None
+    assert wrong < 0.1 < 0.9 < right
 
 
 def test_memory_is_told_from_knowledge(mnist_root: Path, tmp_path: Path) -> None:
