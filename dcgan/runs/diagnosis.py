@@ -27,8 +27,13 @@ class Bounds:
     returned: float = 0.7  # change over two looks by that over one: 1.4 for a random walk, 0 for a swing
     swing: float = 0.3  # change between two looks, of the real images' spread, that is worth the name
     classes: float = 0.5  # exp of the entropy of the classes, over that of as many real images; two of ten: 0.2
+    # The share of classes that a run must have had before they count as lost, or else be so many steps old: without
+    # convolutions samples are of three classes in effect for 500 steps, because they are no digits yet
+    had: float = 0.6
+    late: int = 1500
     rank: float = 0.25  # effective rank of the samples, over the real images'
     spread: float = 0.4  # root mean square distance of the samples from their mean, over the real images'
+    obeyed: float = 0.3  # samples of the class that they were asked for
     still: float = 0.01  # change between two looks, of the real images' spread, that is none
     mean: float = 0.25  # mean pixel of the samples less that of real images; black to white is 2
     wide: float = 1.7  # spread of the samples, over the real images'
@@ -49,6 +54,7 @@ class Look(NamedTuple):
     seen: Signals
     real: Reference
     bounds: Bounds
+    had: float  # the most of the real images' classes, in effect, that samples have had so far; 0: none were counted
 
 
 class Sign(NamedTuple):
@@ -56,6 +62,9 @@ class Sign(NamedTuple):
 
     reached: float
     figure: str
+
+
+NO_SIGN = Sign(0.0, "")
 
 
 def effective(counts: Sequence[int] | None) -> float | None:
@@ -75,7 +84,7 @@ def class_share(seen: Signals, real: Reference) -> float | None:
     return there / expected if there and expected else None
 
 
-# --- the rules: a look -> its signs, of which the strongest counts
+# --- the rules: a look -> its signs, of which the strongest counts; none: it cannot tell
 
 
 def _diverging(look: Look) -> list[Sign]:
@@ -99,7 +108,7 @@ def _blind(look: Look) -> list[Sign]:
     """Where samples stand still as well, it is no more D's fault than G's."""
     share, bound, moved = look.seen.ordered, look.bounds.blind, look.seen.moved
     if moved is not None and moved < look.bounds.still:
-        return []
+        return [NO_SIGN]
     figure = f"in {share:.0%} of pairs D ranks the real image above the fake ({bound:.0%})"
     return [Sign((1 - share) / (1 - bound), figure)]
 
@@ -122,6 +131,8 @@ def _class_collapse(look: Look) -> list[Sign]:
     share, bound = class_share(look.seen, look.real), look.bounds.classes
     if share is None:
         return []
+    if look.had < look.bounds.had and look.seen.step < look.bounds.late:
+        return [NO_SIGN]
     there, expected = effective(look.seen.classes), effective(look.real.classes)
     return [
         Sign(bound / share, f"samples are of {there:.1f} classes in effect, real images of {expected:.1f} ({bound:g})")
@@ -146,6 +157,9 @@ def _not_learning(look: Look) -> list[Sign]:
         Sign(abs(seen.mean) / bounds.mean, f"samples' mean pixel is off by {seen.mean:+.2f} ({bounds.mean:g})"),
         Sign(seen.spread / bounds.wide, f"the samples' spread is {seen.spread:.2f} of the real ({bounds.wide:g})"),
     ]
+    if seen.obeyed is not None:
+        figure = f"{seen.obeyed:.0%} of samples are of the class that they were asked for ({bounds.obeyed:.0%})"
+        signs.append(Sign(_over(bounds.obeyed, seen.obeyed), figure))
     if seen.moved is not None:
         signs.append(
             Sign(
@@ -212,6 +226,7 @@ class Diagnosis:
         self.finding = Finding(HEALTHY, 0, "")
         self._streaks = {state: _Streak() for state in RULES}
         self._step = 0  # of the last look
+        self._had = 0.0  # as ``Look`` has it
 
     @property
     def suspects(self) -> bool:
@@ -220,19 +235,22 @@ class Diagnosis:
 
     def see(self, seen: Signals) -> Finding:
         """Take one look into account, and say what state the run is in."""
-        look, first = Look(seen, self.real, self.bounds), self._step + 1
+        self._had = max(self._had, class_share(seen, self.real) or 0.0)
+        look, first = Look(seen, self.real, self.bounds, self._had), self._step + 1
         signs = {state: self._sign(state, look) for state in RULES}
         for state, sign in signs.items():
-            self._count(self._streaks[state], sign.reached, first)
+            if sign is not None:
+                self._count(self._streaks[state], sign.reached, first)
         self._step = seen.step
         said = next((state for state in RULES if self._streaks[state].said), None)
         if said is not None and self.finding.healthy and self._may_be_another(said):
             said = None
         if said is None:
-            since = seen.step if not self.finding.healthy else self.finding.since
-            self.finding = Finding(HEALTHY, since, "")
+            self.finding = Finding(HEALTHY, self.finding.since if self.finding.healthy else seen.step, "")
         else:
-            self.finding = Finding(said, self._streaks[said].since, signs[said].figure)
+            sign = signs[said]
+            figure = sign.figure if sign is not None else self.finding.figure
+            self.finding = Finding(said, self._streaks[said].since, figure)
         return self.finding
 
     def _may_be_another(self, said: str) -> bool:
@@ -240,14 +258,14 @@ class Diagnosis:
         before = list(RULES)[: list(RULES).index(said)]
         return any(self._streaks[state].against for state in before)
 
-    def _sign(self, state: str, look: Look) -> Sign:
-        """The strongest; what is not finite is so of a run that diverges."""
+    def _sign(self, state: str, look: Look) -> Sign | None:
+        """The strongest, if the look can tell; what is not finite is so of a run that diverges."""
         broken = _not_finite(look.seen)
-        if broken and state == DIVERGING:
-            return Sign(math.inf, f"{broken} is not finite")
-        if look.seen.step <= self.bounds.warmup or broken:
-            return Sign(0.0, "")
-        return max(RULES[state](look), key=lambda sign: sign.reached, default=Sign(0.0, ""))
+        if broken:
+            return Sign(math.inf, f"{broken} is not finite") if state == DIVERGING else NO_SIGN
+        if look.seen.step <= self.bounds.warmup:
+            return NO_SIGN
+        return max(RULES[state](look), key=lambda sign: sign.reached, default=None)
 
     def _count(self, streak: _Streak, reached: float, first: int) -> None:
         against = reached >= (self.bounds.release if streak.said else 1)
@@ -260,11 +278,12 @@ class Diagnosis:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know to say the same."""
         streaks = {state: asdict(streak) for state, streak in self._streaks.items()}
-        return {"finding": list(self.finding), "streaks": streaks, "step": self._step}
+        return {"finding": list(self.finding), "streaks": streaks, "step": self._step, "had": self._had}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.finding, self._step = Finding(*state_dict["finding"]), state_dict["step"]
+        self._had = state_dict["had"]
         self._streaks = {state: _Streak(**state_dict["streaks"].get(state, {})) for state in RULES}
 
 

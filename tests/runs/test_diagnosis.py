@@ -34,6 +34,7 @@ WELL: dict[str, Any] = {
     "mean": 0.0,
     "saturated": 0.0,
     "classes": (8, 8, 5, 6, 7, 6, 6, 6, 5, 7),
+    "obeyed": None,
     "fid": 20.0,
 }
 AGAINST = {
@@ -136,6 +137,24 @@ def test_what_a_run_has_not_is_not_held_against_it() -> None:
     without |= {"grad_norm_discriminator": None, "grad_norm_generator": None}
     assert diagnosed(*[without] * 9).finding.state == HEALTHY
     assert diagnosed(*[without | {"rank": 1.0, "spread": 0.0}] * 9).finding.state == "sample_collapse"
+
+
+def test_classes_that_a_run_never_had_are_not_lost_before_it_is_old() -> None:
+    diagnosis = Diagnosis(REAL, patience=3)
+    found = {step: diagnosis.see(seen(step, **AGAINST["class_collapse"])).state for step in range(50, 1651, 50)}
+    assert [step for step, state in found.items() if state != HEALTHY] == [1600, 1650]
+
+
+def test_a_look_that_cannot_tell_is_neither_for_nor_against_a_state() -> None:
+    """As one in which classes are not counted."""
+    against, without = AGAINST["class_collapse"], {"classes": None}
+    assert diagnosed(*[without, against] * 3).finding.since == 1051
+    assert diagnosed(*[against] * 3, *[without] * 9).finding == diagnosed(*[against] * 3).finding
+
+
+def test_samples_that_are_not_of_the_class_that_was_asked_for_are_not_learnt() -> None:
+    assert diagnosed(*[{"obeyed": 0.1}] * 3).finding.state == "not_learning"
+    assert diagnosed(*[{"obeyed": 0.9}] * 3).finding.state == HEALTHY
 
 
 def test_a_resumed_diagnosis_goes_on_where_it_was() -> None:
