@@ -37,7 +37,8 @@ def build_monitor(
 class Monitor(Callback):
     """A look every ``health.every`` steps; a line when the state changes, kept in ``status.json`` too.
 
-    Curves of what it sees are under ``health/``. Training computes the same without it.
+    Classes are counted in every second look, or what it costs would be above 1 % (experiments/speed), and in every one
+    while there is something against the run. Curves are under ``health/``. Training computes the same without it.
 
     Args:
         config: whose keys it names, and whose ``health`` says how often it looks.
@@ -87,7 +88,8 @@ class Monitor(Callback):
     def _look(self, trainer: Trainer, gan: GAN) -> None:
         before = self.finding
         fid = self.evaluation.latest if self.evaluation else None
-        seen = self.probe.look(trainer, gan, fid=fid)
+        count = self.diagnosis.suspects or trainer.global_step % (2 * self.every) == 0
+        seen = self.probe.look(trainer, gan, fid=fid, count=count)
         found = self.diagnosis.see(seen)
         log_scalars(trainer, curves(seen, found, self.probe.reference))
         self.said = {"state": found.state, "since": found.since}
