@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from lightning import Trainer
@@ -20,6 +20,7 @@ from dcgan.data.module import ImageData, InMemory
 from dcgan.features.spaces import FeatureSpace
 from dcgan.metrics.classes import histogram
 from dcgan.metrics.reference import subset
+from dcgan.metrics.shape import shape_of
 from dcgan.models.base import class_of_samples
 from dcgan.runs.dashboard import STEPPED, gradient_norm
 from dcgan.training.gan import GAN
@@ -27,7 +28,6 @@ from dcgan.training.objective import Outcome
 
 NUMBER = 64  # images of each kind, and samples
 MOST_CLASSES = 20  # more than that cannot be counted on so few samples
-SATURATED = 0.99
 OF_STEPS = (
     *("logit_real", "logit_fake", "accuracy_real", "accuracy_fake", "ordered"),
     *("loss_discriminator", "loss_generator"),
@@ -104,7 +104,7 @@ class Probe:
         self._seen, self._held_out = seen, _some(data.split("test"), pack=pack)
         self.number = len(self._seen.labels)
         real = to_float(self._seen.images)
-        shape = _shape_of(real)
+        shape = shape_of(real)
         self.reference = Reference(self.number, *shape, classes=_counts(self._class_logits(real, torch.device("cpu"))))
         self._steps: list[Mapping[str, Outcome]] = []
         self._before: list[list[float]] = []  # of steps before a resume
@@ -143,7 +143,7 @@ class Probe:
                 for images, labels in self._images(gan, samples)
             ]
         images = samples.float().cpu()
-        shape = _shape_of(images)
+        shape = shape_of(images)
         moved, returned = self._change(images)
         classes = self._class_logits(images, gan.device) if count else None
         signals = Signals(
@@ -236,36 +236,6 @@ def _ordered(above: Tensor, below: Tensor) -> float:
     return float(0.5 + 0.5 * sign.mean())
 
 
-class _Shape(NamedTuple):
-    rank: float
-    spread: float
-    mean: float
-    saturated: float
-
-
-def _shape_of(images: Tensor) -> _Shape:
-    """How a set of images (N, C, H, W) on the CPU lies in the space of pixels."""
-    flat = images.flatten(1).double()
-    if not flat.isfinite().all():
-        return _Shape(math.nan, math.nan, math.nan, math.nan)
-    centred = flat - flat.mean(0)
-    spread = float(centred.square().mean().sqrt())
-    saturated = float((flat.abs() > SATURATED).double().mean())
-    return _Shape(effective_rank(centred @ centred.T), spread, float(flat.mean()), saturated)
-
-
-def effective_rank(gram: Tensor) -> float:
-    """Roy and Vetterli 2007, "The effective rank": exp of the entropy of the singular values, as shares of their sum.
-
-    Args:
-        gram: float64 (N, N), of centred rows; its eigenvalues are the squares. All zero: rank 1.
-    """
-    values = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
-    if not values.sum():
-        return 1.0
-    return float(torch.special.entr(values / values.sum()).sum().exp())
-
-
 def _distance(images: Tensor, others: Tensor) -> float:
     return float((images - others).square().mean().sqrt())
 
@@ -292,7 +262,9 @@ def _without_trace(gan: GAN, seed: int) -> Iterator[None]:
     draws = Draws(random_stream(seed, "looks"), rank=0, world=1, device=gan.device)
     devices = [gan.device] if gan.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices), layers_draw_from(draws):
-        torch.manual_seed(random_seed(seed, "looks"))
+        streams = [torch.default_generator, *(torch.cuda.default_generators[one.index] for one in devices)]
+        for stream in streams:  # torch.manual_seed takes 1 ms, to note who called it
+            stream.manual_seed(random_seed(seed, "looks"))
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from torch import Tensor
 from dcgan.features.spaces import FeatureSpace
 from dcgan.runs.finite import tensors_of
 from dcgan.runs.run import Run, build_run, fit
-from dcgan.runs.signals import Probe, Signals, effective_rank
+from dcgan.runs.signals import Probe, Signals
 
 QUIET = ["metrics=none", "logger=none", "trainer.log_every_n_steps=5", "checkpoints.every=1000", "samples.every=1000"]
 MODEL = ["model.conditional=true", "model.discriminator.dropout=0.3", "augment=diffaugment", "d_steps=2"]
@@ -188,12 +188,3 @@ def test_memory_is_told_from_knowledge(mnist_root: Path, tmp_path: Path) -> None
     recognised = probe.look(run.trainer, run.gan).recognised
     assert recognised is not None
     assert abs(recognised - 0.5) < 0.2
-
-
-def test_the_effective_rank_of_what_is_known() -> None:
-    """Equal singular values count in full; one of half the size as its share says (Roy and Vetterli 2007)."""
-    assert effective_rank(torch.diag(torch.tensor([4.0, 4.0, 4.0, 0.0]).double())) == pytest.approx(3)
-    shares = [2 / 3, 1 / 3]
-    expected = math.exp(-sum(share * math.log(share) for share in shares))
-    assert effective_rank(torch.diag(torch.tensor([4.0, 1.0, 0.0]).double())) == pytest.approx(expected)
-    assert effective_rank(torch.zeros(3, 3).double()) == 1
