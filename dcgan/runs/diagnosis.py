@@ -1,193 +1,12 @@
-"""What goes wrong in a run, by rules: one look after another comes in, and the state that they agree on comes out.
-
-Every rule is a number of one look over its bound: 1 or more, and the look is against the run.
-"""
+"""What state a run is in: one look after another comes in, and the state that they agree on comes out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from dcgan.runs.signals import Reference, Signals
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """From where on a number is against the run."""
-
-    warmup: int = 300  # steps in which nothing is held against it: every run begins with garbage that D knows at once
-    release: float = 0.9  # of a bound: below so much of it a state that was said is over
-    # D's loss, logits, and gradient norms at which nothing is learnt any more; in healthy runs below 4, 30, 100
-    loss: float = 10.0
-    logit: float = 1000.0
-    gradient: float = 1e4
-    recognised: float = 0.8  # pairs in which D ranks an image that it trains on above a held-out one; 0.5: it cannot
-    blind: float = 0.53  # pairs in which D ranks a real image above a fake; 0.5: it guesses
-    won: float = 0.995  # the same: there is nothing left that would fool it
-    returned: float = 0.7  # change over two looks by that over one: 1.4 for a random walk, 0 for a swing
-    swing: float = 0.3  # change between two looks, of the real images' spread, that is worth the name
-    classes: float = 0.5  # exp of the entropy of the classes, over that of as many real images; two of ten: 0.2
-    # The share of classes that a run must have had before they count as lost, or else be so many steps old: without
-    # convolutions samples are of three classes in effect for 500 steps, because they are no digits yet
-    had: float = 0.6
-    late: int = 1500
-    rank: float = 0.25  # effective rank of the samples, over the real images'
-    spread: float = 0.4  # root mean square distance of the samples from their mean, over the real images'
-    obeyed: float = 0.3  # samples of the class that they were asked for
-    still: float = 0.01  # change between two looks, of the real images' spread, that is none
-    mean: float = 0.25  # mean pixel of the samples less that of real images; black to white is 2
-    wide: float = 1.7  # spread of the samples, over the real images'
-
-
-HEALTHY = "healthy"
-DIVERGING = "diverging"
-# As TensorBoard numbers them. Of several that hold the first is said: what comes first may cause the others.
-STATES = (
-    *(HEALTHY, DIVERGING, "memorising", "discriminator_blind", "discriminator_won", "oscillating"),
-    *("class_collapse", "sample_collapse", "not_learning"),
-)
-
-
-class Look(NamedTuple):
-    """What one look saw, and what it is compared with."""
-
-    seen: Signals
-    real: Reference
-    bounds: Bounds
-    had: float  # the most of the real images' classes, in effect, that samples have had so far; 0: none were counted
-
-
-class Sign(NamedTuple):
-    """A number of a look, its bound in words, and how much of it was reached: 1 or more is against the run."""
-
-    reached: float
-    figure: str
-
-
-NO_SIGN = Sign(0.0, "")
-
-
-def effective(counts: Sequence[int] | None) -> float | None:
-    """How many classes there are in effect: exp of the entropy of their shares. None: classes are not counted.
-
-    Two of ten, equally often: exp(log 2) = 2.
-    """
-    total = sum(counts or ())
-    if not counts or not total:
-        return None
-    return math.exp(-sum(n / total * math.log(n / total) for n in counts if n))
-
-
-def class_share(seen: Signals, real: Reference) -> float | None:
-    """The classes of the samples in effect, over those of as many real images."""
-    there, expected = effective(seen.classes), effective(real.classes)
-    return there / expected if there and expected else None
-
-
-# --- the rules: a look -> its signs, of which the strongest counts; none: it cannot tell
-
-
-def _diverging(look: Look) -> list[Sign]:
-    seen, bounds = look.seen, look.bounds
-    logit = max(abs(seen.logit_real), abs(seen.logit_fake))
-    norms = [norm for norm in (seen.grad_norm_discriminator, seen.grad_norm_generator) if norm is not None]
-    return [
-        Sign(seen.loss_discriminator / bounds.loss, f"D's loss is {seen.loss_discriminator:.3g} ({bounds.loss:g})"),
-        Sign(logit / bounds.logit, f"D's logits are {logit:.3g} ({bounds.logit:g})"),
-        *(Sign(norm / bounds.gradient, f"a gradient's norm is {norm:.3g} ({bounds.gradient:g})") for norm in norms),
-    ]
-
-
-def _memorising(look: Look) -> list[Sign]:
-    share, bound = look.seen.recognised, look.bounds.recognised
-    words = "of pairs D ranks an image that it trains on above a held-out one"
-    return [] if share is None else [Sign(_above_half(share, bound), f"in {share:.0%} {words} ({bound:.0%})")]
-
-
-def _blind(look: Look) -> list[Sign]:
-    """Where samples stand still as well, it is no more D's fault than G's."""
-    share, bound, moved = look.seen.ordered, look.bounds.blind, look.seen.moved
-    if moved is not None and moved < look.bounds.still:
-        return [NO_SIGN]
-    figure = f"in {share:.0%} of pairs D ranks the real image above the fake ({bound:.0%})"
-    return [Sign((1 - share) / (1 - bound), figure)]
-
-
-def _won(look: Look) -> list[Sign]:
-    share, bound = look.seen.ordered, look.bounds.won
-    figure = f"in {share:.1%} of pairs D ranks the real image above the fake ({bound:.1%})"
-    return [Sign(_above_half(share, bound), figure)]
-
-
-def _oscillating(look: Look) -> list[Sign]:
-    seen, bounds = look.seen, look.bounds
-    if seen.moved is None or not seen.returned:
-        return []
-    figure = f"samples change by {seen.moved:.2f} between looks, and over two by {seen.returned:.2f} of that"
-    return [Sign(min(bounds.returned / seen.returned, seen.moved / bounds.swing), f"{figure} ({bounds.returned:g})")]
-
-
-def _class_collapse(look: Look) -> list[Sign]:
-    share, bound = class_share(look.seen, look.real), look.bounds.classes
-    if share is None:
-        return []
-    if look.had < look.bounds.had and look.seen.step < look.bounds.late:
-        return [NO_SIGN]
-    there, expected = effective(look.seen.classes), effective(look.real.classes)
-    return [
-        Sign(bound / share, f"samples are of {there:.1f} classes in effect, real images of {expected:.1f} ({bound:g})")
-    ]
-
-
-def _sample_collapse(look: Look) -> list[Sign]:
-    seen, bounds = look.seen, look.bounds
-    rank = f"the samples' effective rank is {seen.rank:.1f}, of real images {look.real.rank:.1f}"
-    return [
-        Sign(_over(bounds.rank * look.real.rank, seen.rank), f"{rank} ({bounds.rank:g} of it)"),
-        Sign(
-            _over(bounds.spread, seen.spread),
-            f"the samples' spread is {seen.spread:.2f} of the real ({bounds.spread:g})",
-        ),
-    ]
-
-
-def _not_learning(look: Look) -> list[Sign]:
-    seen, bounds = look.seen, look.bounds
-    signs = [
-        Sign(abs(seen.mean) / bounds.mean, f"samples' mean pixel is off by {seen.mean:+.2f} ({bounds.mean:g})"),
-        Sign(seen.spread / bounds.wide, f"the samples' spread is {seen.spread:.2f} of the real ({bounds.wide:g})"),
-    ]
-    if seen.obeyed is not None:
-        figure = f"{seen.obeyed:.0%} of samples are of the class that they were asked for ({bounds.obeyed:.0%})"
-        signs.append(Sign(_over(bounds.obeyed, seen.obeyed), figure))
-    if seen.moved is not None:
-        signs.append(
-            Sign(
-                _over(bounds.still, seen.moved), f"samples change by {seen.moved:.3f} between looks ({bounds.still:g})"
-            )
-        )
-    return signs
-
-
-RULES: Mapping[str, Callable[[Look], list[Sign]]] = dict(
-    zip(
-        STATES[1:],
-        (_diverging, _memorising, _blind, _won, _oscillating, _class_collapse, _sample_collapse, _not_learning),
-        strict=True,
-    )
-)
-
-
-def _above_half(share: float, bound: float) -> float:
-    """How far a share of pairs is from chance, 0.5, on the way to its bound."""
-    return (share - 0.5) / (bound - 0.5)
-
-
-def _over(bound: float, value: float) -> float:
-    return bound / value if value else math.inf
-
-
-# --- from signs to a state
+from dcgan.runs.signs import DIVERGING, HEALTHY, NO_SIGN, RULES, Bounds, Look, Sign, class_share
 
 
 class Finding(NamedTuple):
@@ -226,7 +45,8 @@ class Diagnosis:
         self.finding = Finding(HEALTHY, 0, "")
         self._streaks = {state: _Streak() for state in RULES}
         self._step = 0  # of the last look
-        self._had = 0.0  # as ``Look`` has it
+        self._share: float | None = None  # these two as ``Look`` has them
+        self._had = 0.0
 
     @property
     def suspects(self) -> bool:
@@ -235,8 +55,10 @@ class Diagnosis:
 
     def see(self, seen: Signals) -> Finding:
         """Take one look into account, and say what state the run is in."""
-        self._had = max(self._had, class_share(seen, self.real) or 0.0)
-        look, first = Look(seen, self.real, self.bounds, self._had), self._step + 1
+        counted = class_share(seen, self.real)
+        self._share = self._share if counted is None else counted
+        self._had = max(self._had, counted or 0.0)
+        look, first = Look(seen, self.real, self.bounds, self._share, self._had), self._step + 1
         signs = {state: self._sign(state, look) for state in RULES}
         for state, sign in signs.items():
             if sign is not None:
@@ -278,12 +100,13 @@ class Diagnosis:
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know to say the same."""
         streaks = {state: asdict(streak) for state, streak in self._streaks.items()}
-        return {"finding": list(self.finding), "streaks": streaks, "step": self._step, "had": self._had}
+        classes = {"share": self._share, "had": self._had}
+        return {"finding": list(self.finding), "streaks": streaks, "step": self._step, **classes}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.finding, self._step = Finding(*state_dict["finding"]), state_dict["step"]
-        self._had = state_dict["had"]
+        self._share, self._had = state_dict["share"], state_dict["had"]
         self._streaks = {state: _Streak(**state_dict["streaks"].get(state, {})) for state in RULES}
 
 

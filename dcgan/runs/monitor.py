@@ -15,11 +15,12 @@ from dcgan.config.options import HealthOn
 from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.runs.dashboard import STEPPED, log_scalars
-from dcgan.runs.diagnosis import DIVERGING, STATES, Diagnosis, Finding, class_share
+from dcgan.runs.diagnosis import Diagnosis, Finding
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.health import NotFiniteError
 from dcgan.runs.remedies import PAGE, knob
 from dcgan.runs.signals import Probe, Reference, Signals
+from dcgan.runs.signs import DIVERGING, STATES, class_share
 from dcgan.shell.status import read_status, shown_health, write_status
 from dcgan.training.gan import GAN
 

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from conftest import config
 
-from dcgan.runs.diagnosis import HEALTHY, RULES, STATES, Diagnosis, class_share, effective
+from dcgan.runs.diagnosis import Diagnosis
 from dcgan.runs.remedies import REMEDIES, knob
 from dcgan.runs.signals import Reference, Signals
+from dcgan.runs.signs import HEALTHY, RULES, STATES, class_share, effective
 
 REAL = Reference(number=64, rank=40.0, spread=0.5, mean=-0.7, saturated=0.8, classes=(7, 7, 7, 6, 6, 6, 6, 6, 6, 7))
 WELL: dict[str, Any] = {
@@ -41,7 +42,7 @@ AGAINST = {
     "diverging": {"loss_discriminator": 40.0},
     "memorising": {"recognised": 0.95},
     "discriminator_blind": {"ordered": 0.5},
-    "discriminator_won": {"ordered": 0.9999},
+    "discriminator_won": {"ordered": 0.9999, "spread": 0.41},
     "oscillating": {"moved": 0.9, "returned": 0.1},
     "class_collapse": {"classes": (32, 0, 0, 32, 0, 0, 0, 0, 0, 0)},
     "sample_collapse": {"rank": 3.0},
@@ -118,6 +119,13 @@ def test_of_several_states_the_first_is_said() -> None:
     assert diagnosed(*second).finding.state == HEALTHY
     assert diagnosed(*second, both).finding.state == "discriminator_won"
     assert diagnosed(*second, AGAINST["class_collapse"]).finding.state == "class_collapse"
+
+
+def test_a_discriminator_that_is_always_right_has_not_won_while_samples_are_like_real_images() -> None:
+    right = {"ordered": 1.0}
+    assert diagnosed(*[right] * 9).finding.state == HEALTHY
+    for unlike in ({"spread": 0.45}, {"rank": 15.0}, {"classes": (60, 4) + (0,) * 8}):
+        assert diagnosed(*[right | unlike] * 3).finding.state == "discriminator_won"
 
 
 def test_where_samples_stand_still_a_discriminator_that_guesses_is_not_to_blame() -> None:

@@ -14,9 +14,10 @@ from test_diagnosis import AGAINST, WELL
 
 from dcgan.runs import monitor, rollback
 from dcgan.runs.checkpoints import load_checkpoint
-from dcgan.runs.diagnosis import STATES, Bounds, Diagnosis
+from dcgan.runs.diagnosis import Diagnosis
 from dcgan.runs.monitor import rates_of
 from dcgan.runs.signals import Probe, Signals
+from dcgan.runs.signs import STATES, Bounds
 from dcgan.shell.status import read_status
 
 Command = Callable[..., Result]
