@@ -12,6 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dcgan.config.rules import one_line
 from dcgan.shell.processes import SIGN_EVERY, lives
 from dcgan.shell.writing import is_full, replacing, to_json
 
@@ -68,6 +69,14 @@ def shown_results(status: Mapping[str, Any]) -> str:
     """The numbers of a run in a line; one that was not finite is there as null."""
     numbers = status.get("results", {}).items()
     return "  ".join(f"{key} {'nan' if value is None else format(value, '.6g')}" for key, value in numbers)
+
+
+def shown_health(status: Mapping[str, Any]) -> str:
+    """What goes wrong in a run, and since when: ``class collapse since step 350``; empty: nothing that is known."""
+    health = status.get("health")
+    if not isinstance(health, dict) or health.get("state", "healthy") == "healthy":
+        return ""
+    return one_line(f"{str(health['state']).replace('_', ' ')} since step {health.get('since')}")
 
 
 class TakenError(ValueError):
