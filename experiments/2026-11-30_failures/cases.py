@@ -8,7 +8,7 @@ from itertools import zip_longest
 BASE = [
     *("metrics=none", "logger=none", "trainer.gpus=0", "trainer.enable_progress_bar=false", "ema.half_life=0"),
     *("samples.every=100000", "checkpoints.every=100000", "trainer.enable_checkpointing=false"),
-    *("trainer.log_every_n_steps=50", "trainer.precision=32-true"),
+    *("trainer.log_every_n_steps=50", "trainer.precision=32-true", "health=off"),
 ]
 ARCHITECTURES = {
     "dcgan": ["model.width=8", "model.dense_units=128", "data.batch_size=64", "trainer.max_steps=600"],
