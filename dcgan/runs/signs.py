@@ -152,15 +152,14 @@ def _class_collapse(look: Look) -> list[Sign]:
 
 
 def _sample_collapse(look: Look) -> list[Sign]:
+    """By spread only at the real images' brightness: a mean that is far off says more."""
     seen, bounds = look.seen, look.bounds
     rank = f"the samples' effective rank is {seen.rank:.1f}, of real images {look.real.rank:.1f}"
-    return [
-        Sign(_over(bounds.rank * look.real.rank, seen.rank), f"{rank} ({bounds.rank:g} of it)"),
-        Sign(
-            _over(bounds.spread, seen.spread),
-            f"the samples' spread is {seen.spread:.2f} of the real ({bounds.spread:g})",
-        ),
-    ]
+    spread = f"the samples' spread is {seen.spread:.2f} of the real ({bounds.spread:g})"
+    signs = [Sign(_over(bounds.rank * look.real.rank, seen.rank), f"{rank} ({bounds.rank:g} of it)")]
+    if abs(seen.mean) < bounds.mean:
+        signs.append(Sign(_over(bounds.spread, seen.spread), spread))
+    return signs
 
 
 def _not_learning(look: Look) -> list[Sign]:
