@@ -95,6 +95,25 @@ def of_healthy(healthy: Sequence[Traced]) -> None:
     plt.close(figure)
 
 
+def ranges(healthy: Sequence[Traced]) -> str:
+    """What healthy runs show in their second half: the tenth and ninetieth of a hundred looks, as Markdown."""
+    looks = [(seen, one.reference) for one in healthy for seen in one.signals[len(one.signals) // 2 :]]
+    columns: dict[str, list[float]] = {
+        "D's loss": [seen.loss_discriminator for seen, _ in looks],
+        "G's loss": [seen.loss_generator for seen, _ in looks],
+        "D's logits of real": [seen.logit_real for seen, _ in looks],
+        "pairs in which D is right": [seen.ordered for seen, _ in looks],
+        "D above held-out images": [seen.recognised for seen, _ in looks if seen.recognised is not None],
+        "rank": [seen.rank / real.rank for seen, real in looks],
+        "spread": [seen.spread for seen, _ in looks],
+        "change between looks": [seen.moved for seen, _ in looks if seen.moved is not None],
+    }
+    return "\n".join(
+        f"| {name} | {np.quantile(values, 0.1):.2f} | {np.quantile(values, 0.9):.2f} |"
+        for name, values in columns.items()
+    )
+
+
 def slug(cause: str) -> str:
     return "".join(letter if letter.isalnum() else "_" for letter in cause.lower())
 
@@ -105,6 +124,8 @@ def main() -> None:
         name: [one.traced for one in runs if one.kind == "healthy" and one.traced.architecture == name]
         for name in {one.traced.architecture for one in runs}
     }
+    for name, some in healthy.items():
+        print(f"{name}, {len(some)} runs", ranges([one for one in some if one.run.data == "mnist"]), sep="\n")
     of_healthy([one for one in healthy[PREFERRED] if one.run.data == "mnist"])
     for cause in CAUSES:
         failing = [one for one in runs if one.traced.cause == cause and one.kind == "failing"]
