@@ -19,9 +19,12 @@ from traces import Judged, Traced, read_all
 HERE = Path(__file__).parent
 PREFERRED = "dcgan"  # the architecture that a cause is shown on, where it broke there
 CURVES: dict[str, Callable[[Traced], Sequence[tuple[int, float]]]] = {
-    "losses: G": lambda one: scalar(one, "loss/generator"),
-    "losses: D": lambda one: scalar(one, "loss/discriminator"),
+    "G's loss": lambda one: scalar(one, "loss/generator"),
+    "D's loss": lambda one: scalar(one, "loss/discriminator"),
     "pairs in which D is right": lambda one: [(seen.step, seen.ordered) for seen in one.signals],
+    "D above held-out images": lambda one: [
+        (seen.step, seen.recognised) for seen in one.signals if seen.recognised is not None
+    ],
     "rank, of real images'": lambda one: [(seen.step, seen.rank / one.reference.rank) for seen in one.signals],
     "spread, of real images'": lambda one: [(seen.step, seen.spread) for seen in one.signals],
     "FID": lambda one: [(line["step"], float(line["fid"])) for line in one.lines.get("evaluation", [])],
@@ -48,8 +51,8 @@ def draw(axis: Axes, name: str, one: Traced | None, healthy: Sequence[Traced]) -
         axis.plot(*zip(*points, strict=True), color="tab:red", linewidth=1.8)
     if name == "FID":
         axis.set_yscale("log")
-    if name.startswith("losses"):
-        axis.set_yscale("symlog", linthresh=5)
+    if name.endswith("loss"):
+        axis.set_ylim(-1, 6)  # of Wasserstein's, which is no loss of logits, a part
     axis.set_title(name, fontsize=8)
     axis.tick_params(labelsize=7)
 
@@ -64,7 +67,7 @@ def show(axis: Axes, picture: np.ndarray, title: str) -> None:
 def of_cause(cause: str, one: Judged, healthy: Sequence[Traced]) -> None:
     names = list(CURVES)
     figure, axes = plt.subplots(
-        1, 1 + len(names), figsize=(13, 2.1), gridspec_kw={"width_ratios": [1.15] + [1] * len(names)}
+        1, 1 + len(names), figsize=(14, 2.2), gridspec_kw={"width_ratios": [1.15] + [1] * len(names)}
     )
     step, picture = samples(one.traced)
     show(axes[0], picture, f"samples, step {step}")
@@ -82,12 +85,12 @@ def of_cause(cause: str, one: Judged, healthy: Sequence[Traced]) -> None:
 
 def of_healthy(healthy: Sequence[Traced]) -> None:
     names = list(CURVES)
-    figure, axes = plt.subplots(2, 4, figsize=(11, 4.6))
-    for axis, name in zip(axes.flat[:6], names, strict=True):
+    figure, axes = plt.subplots(3, 3, figsize=(11, 6.4))
+    for axis, name in zip(axes.flat[:7], names, strict=True):
         draw(axis, name, None, healthy)
         axis.set_xlabel("step", fontsize=7)
     default = next(one for one in healthy if one.result["variant"] == "default")
-    for axis, which in zip(axes.flat[6:], (0, -1), strict=True):
+    for axis, which in zip(axes.flat[7:], (0, -1), strict=True):
         step, picture = samples(default, which)
         show(axis, picture, f"samples, step {step}")
     figure.tight_layout()
