@@ -11,6 +11,7 @@ from dcgan.config.options import HealthAct
 from dcgan.runs.checkpoints import LAST, Checkpoints, linked
 from dcgan.runs.load import SUFFIX
 from dcgan.runs.monitor import Monitor
+from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 
 BEST = "best"
@@ -55,9 +56,16 @@ class Act(Callback):
         if step % self.monitor.every or step == trainer.max_steps:
             return
         if not self.monitor.finding.healthy:
-            raise UnwellError(f"step {step}: {self.monitor.line()}; stopped by health=act")
+            raise UnwellError(f"step {step}: {self.monitor.line()}; {self._words()}")
         if not self.monitor.diagnosis.suspects:
             keep(self.checkpoints.folder)
+
+    def _words(self) -> str:
+        """What was done, and what a person may do."""
+        if self.config.action != "stop":
+            return "stopped by health=act"
+        line = f"python -m dcgan.train {pasted('resume', self.monitor.folder)} health.action=rollback"
+        return f"stopped by health=act; back to before it, at half the rate: {line}"
 
 
 def kept(folder: Path) -> Path | None:

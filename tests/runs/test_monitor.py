@@ -55,10 +55,15 @@ def steps(path: Path) -> list[int]:
 def test_it_says_what_goes_wrong_once_and_when_it_is_over(
     ill: Callable[[Ill], None], command: Command, workdir: Path
 ) -> None:
-    ill(lambda step, rates: 5 <= step <= 10)
+    run, told = workdir / "outputs" / "N", dict[int, Any]()
+
+    def when(step: int, rates: dict[str, float]) -> bool:
+        told[step] = read_status(run).get("health", {}).get("state")
+        return 5 <= step <= 10
+
+    ill(when)
     result = command("train", *RUN, "logger=tensorboard", "trainer.max_steps=8")
     assert (result.code, result.err) == (0, f"health: discriminator won {LINE.format(5, 0.002)}\n")
-    run = workdir / "outputs" / "N"
     health = read_status(run)["health"]
     assert (health["state"], health["since"], health["knob"]) == (
         "discriminator_won",
@@ -66,6 +71,7 @@ def test_it_says_what_goes_wrong_once_and_when_it_is_over(
         "lower optimizer.discriminator.lr (now 0.002)",
     )
     again = command("train", *RUN, "logger=tensorboard")
+    assert [told[step] for step in (8, 10, 12, 14)] == [None, None, "discriminator_won", "discriminator_won"]
     assert again.err == "health: well again at step 14 (discriminator_won since step 5 is over)\n"
     assert read_status(run)["health"] == {"state": "healthy", "since": 14}
     events = EventAccumulator(str(run)).Reload()
@@ -100,6 +106,10 @@ def test_a_run_is_stopped_and_keeps_what_was_well(ill: Callable[[Ill], None], co
     assert (status["state"], status["health"]["since"]) == ("failed", 7)
     (kept,) = (workdir / "outputs" / "N" / "checkpoints").glob("healthy_*")
     assert load_checkpoint(kept / "last.ckpt")["global_step"] == 6  # of 3, 6 and 9, the newest before it went wrong
+    ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
+    again = command("train", *stopped.rpartition("python -m dcgan.train ")[2].split(), "trainer.max_steps=14")
+    assert again.code == 0, again.err
+    assert read_status(workdir / "outputs" / "N")["rollbacks"][0]["back_to"] == 6
 
 
 def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
