@@ -120,7 +120,7 @@ def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
     evaluated = [*ACT, "metrics=digits", "metrics.every=4", "metrics.num_samples=20"]
     result = command("train", *evaluated)
     assert result.code == 0, result.err
-    assert "; back to step 6 at half optimizer.discriminator.lr (1 of 3, branches/1)\n" in result.err
+    assert "health: step 10: back to step 6, at half optimizer.discriminator.lr (1 of 3; branches/1)\n" in result.err
     run = workdir / "outputs" / "N"
     status = read_status(run)
     assert (status["state"], status["health"]["state"]) == ("finished", "healthy")
@@ -148,7 +148,7 @@ def test_it_goes_back_so_often_and_no_more(ill: Callable[[Ill], None], command: 
     result = command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100")
     assert result.code == 1
     assert result.err.splitlines()[-1].endswith("; stopped by health=act; health.rollbacks=2 were taken")
-    assert result.err.count("back to step 0 at half") == 2
+    assert result.err.count("back to step 0, at half") == 2
     assert f"discriminator won {LINE.format(1, 0.0005)}" in result.err
     assert len(read_status(workdir / "outputs" / "N")["rollbacks"]) == 2
     assert command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100").code == 1  # it remembers
@@ -167,7 +167,7 @@ def test_a_run_that_is_not_finite_goes_back_too(ill: Callable[[Ill], None], comm
     ]
     result = command("train", *ACT, *words)
     assert result.code == 1
-    assert "; back to step 0 at half optimizer." in result.err
+    assert "; back to step 0, at half optimizer." in result.err
     status = read_status(workdir / "outputs" / "N")
     assert status["rollbacks"][0]["state"] == status["health"]["state"] == "diverging"
 
