@@ -15,6 +15,7 @@ from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 
 BEST = "best"
+LEFT_ALONE = "memorising"  # which images of the test split show, by which nothing is to be chosen
 
 
 class UnwellError(ValueError):
@@ -23,6 +24,8 @@ class UnwellError(ValueError):
 
 class Act(Callback):
     """Ends a run when its monitor says that it goes wrong; until then, keeps the newest checkpoint that was well.
+
+    A run that memorises is told of, and goes on: that is seen on the test split, by which nothing is chosen.
 
     A checkpoint was well if the look after it had nothing against the run. Each is a folder of links beside the others,
     so that keeping it costs no space until they are replaced.
@@ -55,7 +58,7 @@ class Act(Callback):
         step = trainer.global_step
         if step % self.monitor.every or step == trainer.max_steps:
             return
-        if not self.monitor.finding.healthy:
+        if not self.monitor.finding.healthy and self.monitor.finding.state != LEFT_ALONE:
             raise UnwellError(f"step {step}: {self.monitor.line()}; {self._words()}")
         if not self.monitor.diagnosis.suspects:
             keep(self.checkpoints.folder)

@@ -32,15 +32,15 @@ Ill = Callable[[int, dict[str, float]], bool]  # of a step and the rates of that
 
 
 @pytest.fixture
-def ill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Ill], None]:
+def ill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have every look be against the run where ``when`` says so, and otherwise not."""
     look = Probe.look
     monkeypatch.setattr(monitor, "Diagnosis", partial(Diagnosis, bounds=Bounds(warmup=0)))
 
-    def plant(when: Ill) -> None:
+    def plant(when: Ill, state: str = "discriminator_won") -> None:
         def planted(self: Probe, trainer: Any, gan: Any, **more: Any) -> Signals:
             seen = look(self, trainer, gan, **more)
-            against = AGAINST["discriminator_won"] if when(seen.step, rates_of(trainer)) else {}
+            against = AGAINST[state] if when(seen.step, rates_of(trainer)) else {}
             return dataclasses.replace(seen, **WELL | against)
 
         monkeypatch.setattr(Probe, "look", planted)
@@ -52,9 +52,7 @@ def steps(path: Path) -> list[int]:
     return [json.loads(line)["step"] for line in path.read_text().splitlines()]
 
 
-def test_it_says_what_goes_wrong_once_and_when_it_is_over(
-    ill: Callable[[Ill], None], command: Command, workdir: Path
-) -> None:
+def test_it_says_what_goes_wrong_once_and_when_it_is_over(ill: Any, command: Command, workdir: Path) -> None:
     run, told = workdir / "outputs" / "N", dict[int, Any]()
 
     def when(step: int, rates: dict[str, float]) -> bool:
@@ -82,7 +80,7 @@ def test_it_says_what_goes_wrong_once_and_when_it_is_over(
     }
 
 
-def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: step > 4)
     result = command("train", "-m", *RUN, "trainer.enable_progress_bar=true", "health=on,off")
     assert result.code == 0, result.err
@@ -95,7 +93,7 @@ def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Callable[[Ill], None], co
     assert "discriminator" not in off
 
 
-def test_a_run_is_stopped_and_keeps_what_was_well(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_a_run_is_stopped_and_keeps_what_was_well(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: step > 6)
     result = command("train", *RUN, "health=act")
     assert result.code == 1
@@ -113,7 +111,7 @@ def test_a_run_is_stopped_and_keeps_what_was_well(ill: Callable[[Ill], None], co
 
 
 def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
-    ill: Callable[[Ill], None], command: Command, workdir: Path
+    ill: Any, command: Command, workdir: Path
 ) -> None:
     """And so does a run that is resumed."""
     ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
@@ -142,7 +140,7 @@ def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
 
 @pytest.mark.trials
 @pytest.mark.fault("a run that goes wrong, taken back")
-def test_it_goes_back_so_often_and_no_more(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_it_goes_back_so_often_and_no_more(ill: Any, command: Command, workdir: Path) -> None:
     """From the beginning, where there is no other checkpoint; rates are halved each time."""
     ill(lambda step, rates: True)
     result = command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100")
@@ -156,7 +154,7 @@ def test_it_goes_back_so_often_and_no_more(ill: Callable[[Ill], None], command: 
 
 @pytest.mark.trials
 @pytest.mark.fault("a run that goes wrong, taken back")
-def test_a_run_that_is_not_finite_goes_back_too(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_a_run_that_is_not_finite_goes_back_too(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: False)
     words = [
         "optimizer=sgd",
@@ -175,7 +173,7 @@ def test_a_run_that_is_not_finite_goes_back_too(ill: Callable[[Ill], None], comm
 @pytest.mark.trials
 @pytest.mark.fault("a run that goes wrong, taken back")
 def test_a_process_that_dies_while_it_goes_back_goes_back_again(
-    ill: Callable[[Ill], None], command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    ill: Any, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
 
@@ -188,6 +186,13 @@ def test_a_process_that_dies_while_it_goes_back_goes_back_again(
     assert command("train", *ACT).code == 0
     run = workdir / "outputs" / "N"
     assert len(read_status(run)["rollbacks"]) == 1
+
+
+def test_nothing_is_done_by_what_the_test_split_shows(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: True, "memorising")
+    result = command("train", *RUN, "health=act")
+    assert result.code == 0
+    assert result.err.startswith("health: memorising since step 1: ")
 
 
 @pytest.mark.parametrize(
