@@ -52,7 +52,7 @@ def few(tmp_path_factory: pytest.TempPathFactory, mnist_root: Path) -> Path:
         ("not learning", ["optimizer.generator.lr=1e-9", "optimizer.discriminator.lr=1e-9"]),
         ("sample collapse", [*CONVOLUTIONS, "model.conditional=true", "model.latent_dim=1"]),
         ("diverging", ["loss=wasserstein", "loss.weight_clip=10", "optimizer.discriminator.lr=2e-2"]),
-        ("memorising", ["data=folder", "data.folder={few}", "metrics=none"]),
+        ("memorising", [*CONVOLUTIONS, "data=folder", "data.folder={few}", "metrics=none"]),
     ],
 )
 def test_the_cause_is_named(
