@@ -22,7 +22,8 @@ class Bounds:
     blind: float = 0.53  # pairs in which D ranks a real image above a fake; 0.5: it guesses
     won: float = 0.995  # the same: there is nothing left that would fool it; a healthy DCGAN is above it for 500 steps,
     unlike: float = 0.5  # so it has won only where the samples' rank, spread or classes are below so much of the real
-    returned: float = 0.5  # change over two looks by that over one: 1.4 for a random walk, 0 for a swing
+    # Change over two looks by that over one: 1.4 for a random walk, 0 for a swing; experiment=r3gan is at 0.69 for a while
+    returned: float = 0.5
     swing: float = 0.3  # change between two looks, of the real images' spread, that is worth the name
     classes: float = 0.5  # exp of the entropy of the classes, over that of as many real images; two of ten: 0.2
     # The share of classes that a run must have had before they count as lost, or else be so many steps old: without
@@ -31,7 +32,8 @@ class Bounds:
     late: int = 1500
     rank: float = 0.25  # effective rank of the samples, over the real images'
     spread: float = 0.4  # root mean square distance of the samples from their mean, over the real images'
-    obeyed: float = 0.3  # samples of the class that they were asked for
+    obeyed: float = 0.3  # samples of the class that they were asked for, once they have so many of the real images'
+    told: float = 0.7  # classes: a narrow ResNet draws digits long before it heeds labels
     still: float = 0.01  # change between two looks, of the real images' spread, that is none
     mean: float = 0.25  # mean pixel of the samples less that of real images; black to white is 2
     wide: float = 1.7  # spread of the samples, over the real images'
@@ -59,6 +61,11 @@ class Look(NamedTuple):
     def likeness(self) -> float:
         """How much samples have of what real images have: the least of rank, spread and classes; 1: as much."""
         return min(self.seen.rank / self.real.rank, self.seen.spread, 1.0 if self.share is None else self.share)
+
+    @property
+    def alike(self) -> bool:
+        """Whether the samples differ in so few ways that how D judges them, as one, follows from that."""
+        return self.seen.rank < self.bounds.rank * self.real.rank
 
 
 class Sign(NamedTuple):
@@ -111,7 +118,7 @@ def _memorising(look: Look) -> list[Sign]:
 def _blind(look: Look) -> list[Sign]:
     """Where samples stand still as well, it is no more D's fault than G's."""
     share, bound, moved = look.seen.ordered, look.bounds.blind, look.seen.moved
-    if moved is not None and moved < look.bounds.still:
+    if look.alike or (moved is not None and moved < look.bounds.still):
         return [NO_SIGN]
     figure = f"in {share:.0%} of pairs D ranks the real image above the fake ({bound:.0%})"
     return [Sign((1 - share) / (1 - bound), figure)]
@@ -119,6 +126,8 @@ def _blind(look: Look) -> list[Sign]:
 
 def _won(look: Look) -> list[Sign]:
     share, bounds, likeness = look.seen.ordered, look.bounds, look.likeness
+    if look.alike:
+        return [NO_SIGN]
     figure = f"in {share:.1%} of pairs D ranks the real image above the fake ({bounds.won:.1%})"
     return [Sign(min(_above_half(share, bounds.won), _over(bounds.unlike, likeness)), figure)]
 
@@ -144,15 +153,14 @@ def _class_collapse(look: Look) -> list[Sign]:
 
 
 def _sample_collapse(look: Look) -> list[Sign]:
+    """By spread only at the real images' brightness: a mean that is far off says more."""
     seen, bounds = look.seen, look.bounds
     rank = f"the samples' effective rank is {seen.rank:.1f}, of real images {look.real.rank:.1f}"
-    return [
-        Sign(_over(bounds.rank * look.real.rank, seen.rank), f"{rank} ({bounds.rank:g} of it)"),
-        Sign(
-            _over(bounds.spread, seen.spread),
-            f"the samples' spread is {seen.spread:.2f} of the real ({bounds.spread:g})",
-        ),
-    ]
+    spread = f"the samples' spread is {seen.spread:.2f} of the real ({bounds.spread:g})"
+    signs = [Sign(_over(bounds.rank * look.real.rank, seen.rank), f"{rank} ({bounds.rank:g} of it)")]
+    if abs(seen.mean) < bounds.mean:
+        signs.append(Sign(_over(bounds.spread, seen.spread), spread))
+    return signs
 
 
 def _not_learning(look: Look) -> list[Sign]:
@@ -161,7 +169,7 @@ def _not_learning(look: Look) -> list[Sign]:
         Sign(abs(seen.mean) / bounds.mean, f"samples' mean pixel is off by {seen.mean:+.2f} ({bounds.mean:g})"),
         Sign(seen.spread / bounds.wide, f"the samples' spread is {seen.spread:.2f} of the real ({bounds.wide:g})"),
     ]
-    if seen.obeyed is not None:
+    if seen.obeyed is not None and ((look.share or 0.0) >= bounds.told or seen.step >= bounds.late):
         figure = f"{seen.obeyed:.0%} of samples are of the class that they were asked for ({bounds.obeyed:.0%})"
         signs.append(Sign(_over(bounds.obeyed, seen.obeyed), figure))
     if seen.moved is not None:

@@ -175,3 +175,27 @@ def test_a_resumed_diagnosis_goes_on_where_it_was() -> None:
     assert before.finding == again.finding
     assert again.finding.state == "memorising"
     assert again.state_dict() == before.state_dict()
+
+
+@pytest.mark.parametrize("ordered", [0.3, 0.9999])
+def test_samples_that_are_all_alike_are_said_before_what_the_discriminator_makes_of_them(ordered: float) -> None:
+    """It judges them as one: experiments/2026-11-30_failures, of latents that are scaled away and of dead units."""
+    assert diagnosed(*[{"ordered": ordered, "rank": 3.0}] * 3).finding.state == "sample_collapse"
+
+
+def test_narrow_samples_of_another_brightness_are_no_collapse() -> None:
+    """As of images in 0..1 beside ones in -1..1."""
+    narrow = {"spread": 0.3}
+    assert diagnosed(*[narrow] * 3).finding.state == "sample_collapse"
+    found = diagnosed(*[narrow | {"mean": 0.8}] * 3).finding
+    assert found.state == "not_learning"
+    assert "mean pixel is off by +0.80" in found.figure
+
+
+def test_labels_count_once_digits_are_drawn() -> None:
+    """A narrow ResNet draws six of ten classes for 500 steps before it heeds labels at all."""
+    unheeded = {"obeyed": 0.1}
+    assert diagnosed(*[unheeded] * 3).finding.state == "not_learning"
+    few = unheeded | {"classes": (16, 16, 16, 16, 0, 0, 0, 0, 0, 0)}
+    assert "asked for" not in diagnosed(*[few] * 3, start=400).finding.figure
+    assert "asked for" in diagnosed(*[unheeded] * 3).finding.figure
