@@ -11,9 +11,11 @@ from dcgan.config.options import HealthAct
 from dcgan.runs.checkpoints import LAST, Checkpoints, linked
 from dcgan.runs.load import SUFFIX
 from dcgan.runs.monitor import Monitor
+from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 
 BEST = "best"
+LEFT_ALONE = "memorising"  # which images of the test split show, by which nothing is to be chosen
 
 
 class UnwellError(ValueError):
@@ -22,6 +24,8 @@ class UnwellError(ValueError):
 
 class Act(Callback):
     """Ends a run when its monitor says that it goes wrong; until then, keeps the newest checkpoint that was well.
+
+    A run that memorises is told of, and goes on: that is seen on the test split, by which nothing is chosen.
 
     A checkpoint was well if the look after it had nothing against the run. Each is a folder of links beside the others,
     so that keeping it costs no space until they are replaced.
@@ -54,10 +58,17 @@ class Act(Callback):
         step = trainer.global_step
         if step % self.monitor.every or step == trainer.max_steps:
             return
-        if not self.monitor.finding.healthy:
-            raise UnwellError(f"step {step}: {self.monitor.line()}; stopped by health=act")
+        if not self.monitor.finding.healthy and self.monitor.finding.state != LEFT_ALONE:
+            raise UnwellError(f"step {step}: {self.monitor.line()}; {self._words()}")
         if not self.monitor.diagnosis.suspects:
             keep(self.checkpoints.folder)
+
+    def _words(self) -> str:
+        """What was done, and what a person may do."""
+        if self.config.action != "stop":
+            return "stopped by health=act"
+        line = f"python -m dcgan.train {pasted('resume', self.monitor.folder)} health.action=rollback"
+        return f"stopped by health=act; back to before it, at half the rate: {line}"
 
 
 def kept(folder: Path) -> Path | None:

@@ -20,7 +20,7 @@ from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.health import NotFiniteError
 from dcgan.runs.remedies import PAGE, knob
 from dcgan.runs.signals import Probe, Reference, Signals
-from dcgan.runs.signs import DIVERGING, STATES, class_share
+from dcgan.runs.signs import DIVERGING, HEALTHY, STATES, class_share
 from dcgan.shell.status import read_status, shown_health, write_status
 from dcgan.training.gan import GAN
 
@@ -52,6 +52,7 @@ class Monitor(Callback):
         self.every = config.health.every
         self.diagnosis = Diagnosis(probe.reference, patience=config.health.patience)
         self.said: dict[str, Any] = {}  # as status.json has it; empty: there was no look yet
+        self._recorded = HEALTHY  # what stands there since this process began, where nothing means that
 
     @property
     def finding(self) -> Finding:
@@ -99,11 +100,18 @@ class Monitor(Callback):
         if found.state != before.state:
             over = f"well again at step {found.since} ({before.state} since step {before.since} is over)"
             self._say(over if found.healthy else self.line())
+        if found.state != self._recorded:
+            self._record()
 
     @rank_zero_only
     def _say(self, line: str) -> None:
-        """A line above the bar, and the same in ``status.json``."""
+        """A line above the bar."""
         tqdm.write(f"health: {line}", sys.stderr)
+
+    @rank_zero_only
+    def _record(self) -> None:
+        """In ``status.json``, while it runs."""
+        self._recorded = self.finding.state
         status = read_status(self.folder)
         if status.get("state") == "running":  # a run that is only fitted, by hand, has none
             write_status(self.folder, **{**status, "health": self.said})

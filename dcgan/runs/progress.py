@@ -48,6 +48,12 @@ class Progress(Callback):
         self._bar.set_postfix_str(self._text(), refresh=False)
         self._bar.close()
 
+    @rank_zero_only
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Close the bar where it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
     def _text(self) -> str:
         shown = {
             "D": ("loss/discriminator", "{:.2f}"),

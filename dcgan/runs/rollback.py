@@ -92,6 +92,8 @@ def _step_of(path: Path) -> int:
 
 
 def _tell(taken: Sequence[Mapping[str, Any]], error: Exception, act: Act) -> None:
-    one = taken[-1]
-    where = f"back to step {one['back_to']} at half optimizer.{one['slower']}.lr"
-    tqdm.write(f"health: {error}; {where} ({len(taken)} of {act.config.rollbacks}, branches/{len(taken)})", sys.stderr)
+    """What is done; why, the monitor has said, but of what is not finite."""
+    one, number = taken[-1], len(taken)
+    why = f"{error}; " if isinstance(error, NotFiniteError) else f"step {one['at']}: "
+    where = f"back to step {one['back_to']}, at half optimizer.{one['slower']}.lr"
+    tqdm.write(f"health: {why}{where} ({number} of {act.config.rollbacks}; branches/{number})", sys.stderr)

@@ -22,7 +22,8 @@ class Bounds:
     blind: float = 0.53  # pairs in which D ranks a real image above a fake; 0.5: it guesses
     won: float = 0.995  # the same: there is nothing left that would fool it; a healthy DCGAN is above it for 500 steps,
     unlike: float = 0.4  # so it has won only where the samples' rank, spread or classes are below so much of the real
-    returned: float = 0.7  # change over two looks by that over one: 1.4 for a random walk, 0 for a swing
+    # Change over two looks by that over one: 1.4 for a random walk, 0 for a swing; r3gan, healthy, is once at 0.69
+    returned: float = 0.5
     swing: float = 0.3  # change between two looks, of the real images' spread, that is worth the name
     classes: float = 0.5  # exp of the entropy of the classes, over that of as many real images; two of ten: 0.2
     # The share of classes that a run must have had before they count as lost, or else be so many steps old: without

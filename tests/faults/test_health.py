@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from conftest import companions, options
 from PIL import Image
+from torch import Tensor
 
+from dcgan.data.module import ImageData
 from dcgan.data.readers import read
 from dcgan.shell.status import read_status
 
@@ -18,6 +20,9 @@ SHORT = ["trainer.gpus=0", "trainer.enable_progress_bar=false", "samples.every=1
 SHORT += ["metrics.every=100000", "logger=none", "name=N", "resume=auto"]
 RUN = [*SHORT, "model=mlp", "data.batch_size=64", "optimizer.schedule=constant", "trainer.precision=32-true"]
 RUN += ["ema.half_life=0", "metrics.num_samples=100", "optimizer.generator.lr=1e-3", "optimizer.discriminator.lr=5e-4"]
+
+CONVOLUTIONS = ["model=dcgan", "model.width=8", "model.dense_units=128"]
+CONVOLUTIONS += ["optimizer.generator.lr=2e-3", "optimizer.discriminator.lr=2e-3"]
 
 
 def assert_says(result: Any, state: str) -> None:
@@ -45,9 +50,9 @@ def few(tmp_path_factory: pytest.TempPathFactory, mnist_root: Path) -> Path:
         ("discriminator won", ["optimizer.generator.lr=1e-6"]),
         ("discriminator blind", ["optimizer.discriminator.lr=1e-9"]),
         ("not learning", ["optimizer.generator.lr=1e-9", "optimizer.discriminator.lr=1e-9"]),
-        ("sample collapse", ["optimizer.generator.lr=2e-2", "model.generator.norm=none"]),
+        ("sample collapse", [*CONVOLUTIONS, "model.conditional=true", "model.latent_dim=1"]),
         ("diverging", ["loss=wasserstein", "loss.weight_clip=10", "optimizer.discriminator.lr=2e-2"]),
-        ("memorising", ["data=folder", "data.folder={few}", "metrics=none"]),
+        ("memorising", [*CONVOLUTIONS, "data=folder", "data.folder={few}", "metrics=none"]),
     ],
 )
 def test_the_cause_is_named(
@@ -56,6 +61,25 @@ def test_the_cause_is_named(
     words = [*RUN, *(word.format(few=few) for word in words)]
     words = [word for word in words if not ("metrics=none" in words and word.startswith("metrics."))]
     assert_says(command("train", *words, "trainer.max_steps=600"), state)
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, named")
+def test_a_run_that_is_shown_two_classes_only_from_some_step_on_loses_the_others(
+    command: Callable[..., Any], workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of data that are not shuffled."""
+    gather = ImageData.transfer_batch_to_device
+
+    def of_two_classes(self: ImageData, batch: Tensor, *given: Any) -> Any:
+        assert self.trainer is not None
+        if self.trainer.global_step >= 250:
+            rows = (self.split("train").labels < 2).nonzero().flatten()
+            batch = rows[batch % len(rows)]
+        return gather(self, batch, *given)
+
+    monkeypatch.setattr(ImageData, "transfer_batch_to_device", of_two_classes)
+    assert_says(command("train", *RUN, *CONVOLUTIONS, "model.width=16", "trainer.max_steps=600"), "class collapse")
 
 
 @pytest.mark.trials

@@ -32,15 +32,15 @@ Ill = Callable[[int, dict[str, float]], bool]  # of a step and the rates of that
 
 
 @pytest.fixture
-def ill(monkeypatch: pytest.MonkeyPatch) -> Callable[[Ill], None]:
+def ill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Have every look be against the run where ``when`` says so, and otherwise not."""
     look = Probe.look
     monkeypatch.setattr(monitor, "Diagnosis", partial(Diagnosis, bounds=Bounds(warmup=0)))
 
-    def plant(when: Ill) -> None:
+    def plant(when: Ill, state: str = "discriminator_won") -> None:
         def planted(self: Probe, trainer: Any, gan: Any, **more: Any) -> Signals:
             seen = look(self, trainer, gan, **more)
-            against = AGAINST["discriminator_won"] if when(seen.step, rates_of(trainer)) else {}
+            against = AGAINST[state] if when(seen.step, rates_of(trainer)) else {}
             return dataclasses.replace(seen, **WELL | against)
 
         monkeypatch.setattr(Probe, "look", planted)
@@ -52,13 +52,16 @@ def steps(path: Path) -> list[int]:
     return [json.loads(line)["step"] for line in path.read_text().splitlines()]
 
 
-def test_it_says_what_goes_wrong_once_and_when_it_is_over(
-    ill: Callable[[Ill], None], command: Command, workdir: Path
-) -> None:
-    ill(lambda step, rates: 5 <= step <= 10)
+def test_it_says_what_goes_wrong_once_and_when_it_is_over(ill: Any, command: Command, workdir: Path) -> None:
+    run, told = workdir / "outputs" / "N", dict[int, Any]()
+
+    def when(step: int, rates: dict[str, float]) -> bool:
+        told[step] = read_status(run).get("health", {}).get("state")
+        return 5 <= step <= 10
+
+    ill(when)
     result = command("train", *RUN, "logger=tensorboard", "trainer.max_steps=8")
     assert (result.code, result.err) == (0, f"health: discriminator won {LINE.format(5, 0.002)}\n")
-    run = workdir / "outputs" / "N"
     health = read_status(run)["health"]
     assert (health["state"], health["since"], health["knob"]) == (
         "discriminator_won",
@@ -66,6 +69,7 @@ def test_it_says_what_goes_wrong_once_and_when_it_is_over(
         "lower optimizer.discriminator.lr (now 0.002)",
     )
     again = command("train", *RUN, "logger=tensorboard")
+    assert [told[step] for step in (8, 10, 12, 14)] == [None, None, "discriminator_won", "discriminator_won"]
     assert again.err == "health: well again at step 14 (discriminator_won since step 5 is over)\n"
     assert read_status(run)["health"] == {"state": "healthy", "since": 14}
     events = EventAccumulator(str(run)).Reload()
@@ -76,7 +80,7 @@ def test_it_says_what_goes_wrong_once_and_when_it_is_over(
     }
 
 
-def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: step > 4)
     result = command("train", "-m", *RUN, "trainer.enable_progress_bar=true", "health=on,off")
     assert result.code == 0, result.err
@@ -89,7 +93,7 @@ def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Callable[[Ill], None], co
     assert "discriminator" not in off
 
 
-def test_a_run_is_stopped_and_keeps_what_was_well(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_a_run_is_stopped_and_keeps_what_was_well(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: step > 6)
     result = command("train", *RUN, "health=act")
     assert result.code == 1
@@ -100,17 +104,21 @@ def test_a_run_is_stopped_and_keeps_what_was_well(ill: Callable[[Ill], None], co
     assert (status["state"], status["health"]["since"]) == ("failed", 7)
     (kept,) = (workdir / "outputs" / "N" / "checkpoints").glob("healthy_*")
     assert load_checkpoint(kept / "last.ckpt")["global_step"] == 6  # of 3, 6 and 9, the newest before it went wrong
+    ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
+    again = command("train", *stopped.rpartition("python -m dcgan.train ")[2].split(), "trainer.max_steps=14")
+    assert again.code == 0, again.err
+    assert read_status(workdir / "outputs" / "N")["rollbacks"][0]["back_to"] == 6
 
 
 def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
-    ill: Callable[[Ill], None], command: Command, workdir: Path
+    ill: Any, command: Command, workdir: Path
 ) -> None:
     """And so does a run that is resumed."""
     ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
     evaluated = [*ACT, "metrics=digits", "metrics.every=4", "metrics.num_samples=20"]
     result = command("train", *evaluated)
     assert result.code == 0, result.err
-    assert "; back to step 6 at half optimizer.discriminator.lr (1 of 3, branches/1)\n" in result.err
+    assert "health: step 10: back to step 6, at half optimizer.discriminator.lr (1 of 3; branches/1)\n" in result.err
     run = workdir / "outputs" / "N"
     status = read_status(run)
     assert (status["state"], status["health"]["state"]) == ("finished", "healthy")
@@ -132,13 +140,13 @@ def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
 
 @pytest.mark.trials
 @pytest.mark.fault("a run that goes wrong, taken back")
-def test_it_goes_back_so_often_and_no_more(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_it_goes_back_so_often_and_no_more(ill: Any, command: Command, workdir: Path) -> None:
     """From the beginning, where there is no other checkpoint; rates are halved each time."""
     ill(lambda step, rates: True)
     result = command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100")
     assert result.code == 1
     assert result.err.splitlines()[-1].endswith("; stopped by health=act; health.rollbacks=2 were taken")
-    assert result.err.count("back to step 0 at half") == 2
+    assert result.err.count("back to step 0, at half") == 2
     assert f"discriminator won {LINE.format(1, 0.0005)}" in result.err
     assert len(read_status(workdir / "outputs" / "N")["rollbacks"]) == 2
     assert command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100").code == 1  # it remembers
@@ -146,7 +154,7 @@ def test_it_goes_back_so_often_and_no_more(ill: Callable[[Ill], None], command: 
 
 @pytest.mark.trials
 @pytest.mark.fault("a run that goes wrong, taken back")
-def test_a_run_that_is_not_finite_goes_back_too(ill: Callable[[Ill], None], command: Command, workdir: Path) -> None:
+def test_a_run_that_is_not_finite_goes_back_too(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: False)
     words = [
         "optimizer=sgd",
@@ -157,7 +165,7 @@ def test_a_run_that_is_not_finite_goes_back_too(ill: Callable[[Ill], None], comm
     ]
     result = command("train", *ACT, *words)
     assert result.code == 1
-    assert "; back to step 0 at half optimizer." in result.err
+    assert "; back to step 0, at half optimizer." in result.err
     status = read_status(workdir / "outputs" / "N")
     assert status["rollbacks"][0]["state"] == status["health"]["state"] == "diverging"
 
@@ -165,7 +173,7 @@ def test_a_run_that_is_not_finite_goes_back_too(ill: Callable[[Ill], None], comm
 @pytest.mark.trials
 @pytest.mark.fault("a run that goes wrong, taken back")
 def test_a_process_that_dies_while_it_goes_back_goes_back_again(
-    ill: Callable[[Ill], None], command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+    ill: Any, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
 
@@ -178,6 +186,13 @@ def test_a_process_that_dies_while_it_goes_back_goes_back_again(
     assert command("train", *ACT).code == 0
     run = workdir / "outputs" / "N"
     assert len(read_status(run)["rollbacks"]) == 1
+
+
+def test_nothing_is_done_by_what_the_test_split_shows(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: True, "memorising")
+    result = command("train", *RUN, "health=act")
+    assert result.code == 0
+    assert result.err.startswith("health: memorising since step 1: ")
 
 
 @pytest.mark.parametrize(
