@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from dcgan.data.module import ImageData
 from dcgan.models import MODELS
 from dcgan.models.base import Discriminator, Generator, Pair, Verdict
+from dcgan.training.gan import GAN
 from dcgan.training.losses import LOSSES, NonSaturating
 from dcgan.training.objective import Objective, Outcome, Round
 from dcgan.training.player import Player
@@ -183,6 +184,48 @@ def _rounding(kind: torch.dtype) -> Callable[[], Undo]:
     return lambda: _patched(Player, "clip_weights", rounded)
 
 
+# --- what goes wrong halfway, in a run that has learned
+
+
+def _halfway(change: Callable[[GAN, Any], Any]) -> Callable[[], Undo]:
+    """``change`` is asked for the batch of every step from the middle of the run on."""
+    before = GAN.__dict__["training_step"]
+
+    def step(self: GAN, batch: Any, batch_idx: int) -> Any:
+        if self.global_step >= self.trainer.max_steps // 2:
+            batch = change(self, batch)
+        return before(self, batch, batch_idx)
+
+    return lambda: _patched(GAN, "training_step", step)
+
+
+def _rate(index: int, factor: float) -> Callable[[GAN, Any], Any]:
+    def change(gan: GAN, batch: Any) -> Any:
+        if not getattr(gan, "changed", False):
+            gan.changed = True
+            for group in gan.trainer.optimizers[index].param_groups:
+                group["initial_lr"], group["lr"] = group["initial_lr"] * factor, group["lr"] * factor
+        return batch
+
+    return change
+
+
+def _ones(gan: GAN, batch: Any) -> Any:
+    """Nothing but the digit 1 comes from the loader."""
+    images, labels = batch
+    rows = (labels == 1).nonzero().squeeze(1)
+    rows = rows[torch.arange(len(labels)) % len(rows)] if len(rows) else torch.arange(len(labels))
+    return images[rows], labels[rows]
+
+
+def _narrow(gan: GAN, batch: Any) -> Any:
+    """Latents of a fiftieth of their size."""
+    if not getattr(gan, "changed", False):
+        gan.changed = True
+        gan.generator.register_forward_pre_hook(lambda _, given: (given[0] * 0.02, *given[1:]))
+    return batch
+
+
 BUGS: dict[str, Callable[[], Undo]] = {
     "sign of G's loss": _loss(GeneratorSign),
     "sign of D's loss": _loss(DiscriminatorSign),
@@ -197,5 +240,10 @@ BUGS: dict[str, Callable[[], Undo]] = {
     "batch norm of both": lambda: _patched(Objective, "discriminator", _mixed),
     "float8 weights": _rounding(torch.float8_e4m3fn),
     "bfloat16 weights": _rounding(torch.bfloat16),
+    "G's rate x 30 halfway": _halfway(_rate(1, 30.0)),
+    "D's rate x 30 halfway": _halfway(_rate(0, 30.0)),
+    "D stops halfway": _halfway(_rate(0, 1e-6)),
+    "only ones halfway": _halfway(_ones),
+    "narrow latents halfway": _halfway(_narrow),
     "fakes detached": lambda: _patched(Objective, "generator", _stale),
 }

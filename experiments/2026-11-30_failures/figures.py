@@ -11,7 +11,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
-from cases import CAUSES
+from cases import ARCHITECTURES, CAUSES
 from matplotlib.axes import Axes
 from PIL import Image
 from traces import Judged, Traced, read_all
@@ -75,9 +75,10 @@ def of_cause(cause: str, one: Judged, healthy: Sequence[Traced]) -> None:
         draw(axis, name, one.traced, healthy)
         if one.onset:
             axis.axvline(one.onset.step, color="tab:red", linewidth=0.8, linestyle=":")
-    words = " ".join(word for word in one.traced.result["words"] if "max_steps" not in word)
-    said = f"{words} + {one.traced.result['bug']}" if one.traced.result["bug"] else words
-    figure.suptitle(f"{cause}: {said}", fontsize=8, x=0.01, ha="left")
+    result = one.traced.result
+    words = " ".join(word for word in result["words"] if word not in ARCHITECTURES[result["architecture"]])
+    said = " + ".join(part for part in (words, result["bug"]) if part)
+    figure.suptitle(f"{cause}, {result['architecture']}: {said}", fontsize=8, x=0.01, ha="left")
     figure.tight_layout(w_pad=0.3)
     figure.savefig(HERE / f"{slug(cause)}.png", dpi=80)
     plt.close(figure)

@@ -1,12 +1,14 @@
 """The queue: every run of the benchmark that has no line in ``results.jsonl`` yet, one after the other, on one thread.
 
     python experiments/2026-11-30_failures/run.py            # DCGAN_DATA says where MNIST and Fashion-MNIST are
+    python experiments/2026-11-30_failures/run.py late       # only causes that begin so
 
 Causes, architectures and healthy runs alternate, so that a queue which is stopped early has some of everything.
 """
 
 import json
 import os
+import sys
 import traceback
 import warnings
 from pathlib import Path
@@ -53,7 +55,8 @@ def main() -> None:
     os.chdir(scratch)
     if not Path("few.npz").exists():
         few_images(Path("few.npz"))
-    todo = [case for case in cases() if case.id not in done()]
+    some = sys.argv[1] if len(sys.argv) > 1 else ""
+    todo = [case for case in cases() if case.id not in done() and case.cause.startswith(some)]
     print(f"{len(todo)} runs to do", flush=True)
     for case in todo:
         try:

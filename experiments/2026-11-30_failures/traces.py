@@ -6,14 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cases import ARCHITECTURES, CAUSES, HEALTHY
+from cases import ARCHITECTURES, CAUSES, HEALTHY, LATE
 from onset import Controls, Onset, Run, onset
 from record import read_trace
 
 from dcgan.runs.signals import Reference, Signals
 
 HERE = Path(__file__).parent
-TUNE, JUDGE = "tune", "judge"
+TUNE, JUDGE, AFTER = "tune", "judge", "late"
 
 
 @dataclass
@@ -43,7 +43,9 @@ class Traced:
 
     @property
     def half(self) -> str:
-        """By cause and architecture; healthy runs by recipe."""
+        """By cause and architecture; healthy runs by recipe; what fails late was run when both halves were done."""
+        if self.cause in LATE:
+            return AFTER
         if self.cause:
             cell = list(CAUSES).index(self.cause) + list(ARCHITECTURES).index(self.architecture)
         else:
