@@ -19,7 +19,7 @@ from dcgan.reports.table import compare, describe
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.composed import composed
 from dcgan.shell.folders import folder_name
-from dcgan.shell.status import UNFINISHED, read_status
+from dcgan.shell.status import UNFINISHED, read_status, shown_health
 
 if TYPE_CHECKING:
     from dcgan.reports.scoring import Samples, Score
@@ -39,9 +39,10 @@ def evaluate(config: EvaluateConfig) -> list[dict[str, Any]]:
         out = Path("outputs") / "evaluations" / folder_name(path.resolve().name, [samples.origin["samples_sha256"][:8]])
         return _evaluate(samples, config, out=Path(config.out or out), prefix="")
     run = Path(config.run or "")
-    state = read_status(run).get("state", "finished")
-    if state in UNFINISHED:
-        print(f"note: {run}: {UNFINISHED[state]}", file=sys.stderr)
+    status = read_status(run)
+    for words in (UNFINISHED.get(status.get("state", "finished")), shown_health(status)):
+        if words:
+            print(f"note: {run}: {words}", file=sys.stderr)
     prefix = f"{run.resolve().name}_" if config.out else ""
     return _evaluate(scoring.samples_of_run(run, config), config, out=Path(config.out or run), prefix=prefix)
 
@@ -146,7 +147,7 @@ def _evaluate_all(folders: Sequence[Path], config: EvaluateConfig) -> bool:
             print(f"error: {folder}: {' '.join(str(error).split())}", file=sys.stderr)
         print()
     if records:
-        print(compare(records))
+        print(compare(records, health={str(folder): shown_health(read_status(folder)) for folder in folders}))
     return not failed
 
 

@@ -75,13 +75,16 @@ def train(
 def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, float]:
     """In a folder that is ours."""
     from dcgan.runs import run as runs
+    from dcgan.runs.rollback import fit_or_go_back
     from dcgan.runs.stop import leave
 
     runs.record_status(run, state="running", process=this_process())
     started = time.perf_counter()
     try:
         runs.record_start(run, overrides)
-        runs.fit(run)
+        while (again := fit_or_go_back(run)) is not None:
+            run, started = again, time.perf_counter()  # as of a run that is resumed
+            runs.record_start(run, overrides)
     except BaseException as error:
         if run.stop.heard and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once
             runs.record_status(run, state="interrupted")

@@ -51,6 +51,6 @@ def test_defaults_are_those_of_the_configuration() -> None:
 
 def test_every_option_is_named_in_the_row_of_its_group() -> None:
     for keys, defaults, words in rows():
-        if keys[0] in ("model", "loss", "penalty", "augment", "optimizer", "data", "metrics", "logger"):
+        if keys[0] in ("model", "loss", "penalty", "augment", "optimizer", "data", "metrics", "logger", "health"):
             assert set(options(keys[0])) <= set(re.findall(r"\w+", words + " ".join(defaults))), keys
     assert config().name == "dcgan"

@@ -154,6 +154,11 @@ IMPOSSIBLE = (
         "without max_epochs or max_time the run would never end; give one of them",
     ),
     Clash(
+        "health.name",
+        lambda keys: keys["health.name"] == "act" and not keys["trainer.enable_checkpointing"],
+        "keeps what was well in checkpoints; leave trainer.enable_checkpointing as it is, or take health=on",
+    ),
+    Clash(
         "optimizer.warmup",
         lambda keys: 0 <= keys["trainer.max_steps"] <= keys["optimizer.warmup"],
         "must be below trainer.max_steps",

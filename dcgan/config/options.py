@@ -175,7 +175,7 @@ class MomentumOfBoth(OfBoth, Momentum):
     pass
 
 
-# --- data, metrics, logger
+# --- data, metrics, logger, health
 
 
 RESOLUTION = Rule("must be a multiple of 4, 1024 at most", lambda value: 4 <= value <= 1024 and value % 4 == 0)
@@ -236,6 +236,18 @@ class MLflow(Logger):
     uri: str
 
 
+@dataclass
+class HealthOn(Option):
+    every: Annotated[int, at_least(1)] = 50
+    patience: Annotated[int, at_least(1)] = 3
+
+
+@dataclass
+class HealthAct(HealthOn):
+    action: Annotated[str, one_of("stop", "rollback")] = "stop"
+    rollbacks: Annotated[int, at_least(1)] = 3
+
+
 class Group(NamedTuple):
     """A folder of conf/: the dataclasses of options with keys of their own, and that of all others."""
 
@@ -266,4 +278,5 @@ GROUPS: dict[str, Group] = {
     "data": Group({"folder": FolderData, "idx": OwnData}, Data),
     "metrics": Group({"none": Option, "inception": Inception}, Metrics),
     "logger": Group({"wandb": Wandb, "mlflow": MLflow}, Logger),
+    "health": Group({"on": HealthOn, "act": HealthAct, "off": Option}, None),
 }

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
-from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, Logger, OfBoth, Optimizer, Option
+from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, HealthOn, Logger, OfBoth, Optimizer, Option
 from dcgan.config.rules import (
     CHECKPOINT,
     KEPT,
@@ -67,6 +67,7 @@ class TrainConfig:
     metrics: Option
     trainer: TrainerConfig
     logger: Logger
+    health: Option = field(default_factory=lambda: HealthOn("on"))  # of runs from before there was any
     init: Annotated[str | None, PATH] = None
     resume: Annotated[str | None, PATH] = None
 

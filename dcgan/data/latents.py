@@ -11,7 +11,8 @@ from torch import Tensor
 
 # What a random number is for. Numbers are never reused: a new purpose gets a new one.
 PURPOSES = {
-    "weights": 0, "data": 1, "latents": 2, "samples": 3, "evaluation": 4, "step": 5, "dropout": 6, "statistics": 7
+    "weights": 0, "data": 1, "latents": 2, "samples": 3, "evaluation": 4, "step": 5, "dropout": 6, "statistics": 7,
+    "looks": 8,
 }  # fmt: skip
 _STATE = torch.Generator().manual_seed(0).get_state().numpy()  # of one that has drawn nothing
 _WORDS = slice(24, 24 + 624 * 8)  # where in it the 624 words of the Mersenne Twister lie, each in 8 bytes

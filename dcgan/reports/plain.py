@@ -170,18 +170,20 @@ def comma_separated(report: Report) -> str:
     plain = ["value", "best", "best_step", "cpu_seconds", "judged", "confident", "coverage"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "state", "metric", "place", "group", "seed", *keys, *plain, "judge", "reason", "command"])
+    writer.writerow(
+        ["run", "state", "metric", "place", "group", "seed", *keys, *plain, "judge", "reason", "health", "command"]
+    )
     for board in report.boards:
         for row in board.rows:
             for one in row.outcomes:
                 start = [one.run.folder, one.run.state, board.objective.metric, row.place, row.name, one.run.seed]
                 settings = [shown_value(row.settings.get(key, "")) for key in keys]
                 numbers = [_blank(getattr(one, name)) for name in plain]
-                writer.writerow([*start, *settings, *numbers, board.judge, one.why, one.run.command])
+                writer.writerow([*start, *settings, *numbers, board.judge, one.why, one.run.health, one.run.command])
     on_a_board = {one.run.folder for one in _outcomes(report)}
     for left in report.listed:
         if left.folder not in on_a_board:
-            writer.writerow([left.folder, "", "", "", "", "", *["" for _ in [*keys, *plain]], "", left.reason, ""])
+            writer.writerow([left.folder, "", "", "", "", "", *["" for _ in [*keys, *plain]], "", left.reason, "", ""])
     return text.getvalue()
 
 

@@ -16,7 +16,7 @@ from dcgan.metrics.protocol import protocol, read_records
 from dcgan.runs.compared import hyperparameters
 from dcgan.shell.contents import what_is
 from dcgan.shell.resume import LARGEST
-from dcgan.shell.status import UNFINISHED, read_status
+from dcgan.shell.status import UNFINISHED, read_status, shown_health
 from dcgan.shell.words import pasted
 
 MARKS = ("config.yaml", "status.json", "metrics.jsonl", "checkpoints")  # of which a run has one from the beginning
@@ -39,6 +39,7 @@ class Run:
     error: str
     records: list[Record]  # of FIDs, in the order in which they were measured
     origin: Mapping[str, Any] = field(default_factory=dict)  # the first line of its provenance
+    health: str = ""  # what went wrong while it trained, and since when; empty: nothing that is known
 
     @cached_property
     def curve(self) -> list[Record]:
@@ -167,7 +168,7 @@ def read_run(folder: Path) -> Run:
     records = list(_fids(folder / "metrics.jsonl"))
     origin = next(iter(_json_lines(folder / "provenance.jsonl")), {})
     state = str(status.get("state", ""))
-    return Run(folder, flat, seed, data, space, state, one_line(error), records, origin)
+    return Run(folder, flat, seed, data, space, state, one_line(error), records, origin, shown_health(status))
 
 
 def _read_config(path: Path) -> dict[str, Any]:

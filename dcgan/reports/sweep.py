@@ -13,6 +13,7 @@ from dcgan.reports.reading import Record, Run, Unread, has_collapsed, is_judge, 
 from dcgan.reports.varied import ABSENT, labels, short_names, shown_value, varied_keys
 
 MOST_VALUES = 12  # of a key that are compared with each other
+MOST_UNWELL = 10  # runs that a note names
 LAST = "last"  # of the evaluations while training
 
 
@@ -156,6 +157,8 @@ def build_report(folder: Path, *, metric: str | None = None) -> Report:
     report = Report(folder, boards, sorted(listed, key=lambda one: one.folder), len(runs))
     if len(boards) > 1:
         report.notes.append(_apart(boards))
+    if unwell := [run for run in runs if run.health]:
+        report.notes.append(_unwell(unwell, len(runs)))
     return report
 
 
@@ -283,6 +286,12 @@ def _judged(run: Run, objective: Objective) -> float | None:
     """The FID by the judge of another make, of the checkpoint that is compared, or of the best."""
     found = {checkpoint: one["value"] for (_, checkpoint), one in run.tests.items() if one["extractor"] == run.judge}
     return found.get(objective.checkpoint if "_test_" in objective.metric else "best")
+
+
+def _unwell(unwell: Sequence[Run], num_runs: int) -> str:
+    shown = "; ".join(f"{run.folder}: {run.health}" for run in unwell[:MOST_UNWELL])
+    more = f"; and {len(unwell) - MOST_UNWELL} more" if len(unwell) > MOST_UNWELL else ""
+    return f"{len(unwell)} of {num_runs} runs ended unwell: {shown}{more}"
 
 
 def _apart(boards: Sequence[Board]) -> str:

@@ -135,13 +135,14 @@ def _form(name: str) -> str:
     return FORMS.get(name, "{:.4f}")
 
 
-def compare(records: Sequence[Mapping[str, Any]]) -> str:
+def compare(records: Sequence[Mapping[str, Any]], *, health: Mapping[str, str] | None = None) -> str:
     """One line for each run, the best first, with what its judges say; then the pairs that a judge orders differently.
 
     In the order given, and said so, where protocols differ.
 
     Args:
         records: of each run its own, then those of its judges.
+        health: of each run what went wrong in it while it trained; empty: nothing.
     """
     runs: dict[str, dict[str, Mapping[str, Any]]] = {}
     for record in records:
@@ -157,6 +158,7 @@ def compare(records: Sequence[Mapping[str, Any]]) -> str:
     lines = [
         f"  {place:>2}  {first['metric']}  {_with_interval('fid', first['measures']['fid'])}"
         f"{_by_judges(list(runs[first['run']].values())[1:])}  {first['run']}"
+        f"{_noted((health or {}).get(first['run'], ''))}"
         for place, first in zip(places, firsts, strict=True)
     ]
     return "\n".join([*lines, *notes])
@@ -165,6 +167,10 @@ def compare(records: Sequence[Mapping[str, Any]]) -> str:
 def _by_judges(records: Sequence[Mapping[str, Any]]) -> str:
     found = ", ".join(f"{record['extractor']} {record['value']:.2f}" for record in records)
     return f"  [{found}]" if found else ""
+
+
+def _noted(health: str) -> str:
+    return f"  ({health})" if health else ""
 
 
 def _disagreements(ranked: Sequence[Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:

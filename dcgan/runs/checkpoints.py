@@ -84,12 +84,16 @@ class Checkpoints(Callback):
         step = trainer.global_step
         self._save_best(trainer)
         if step % self.every == 0 or step == trainer.max_steps or trainer.should_stop:
-            self._saved = step
-            self._save(trainer, LAST)
+            self.save_last(trainer)
         if step % self.every == 0 and self.keep:
             self._save(trainer, f"step_{step:06d}")
             if trainer.is_global_zero:
                 self._thin_out()
+
+    def save_last(self, trainer: Trainer) -> None:
+        """Save now, as at the end of an interval."""
+        self._saved = trainer.global_step
+        self._save(trainer, LAST)
 
     def _thin_out(self) -> None:
         """Where a number of them is to be kept, the latest stay."""
@@ -113,8 +117,8 @@ class Checkpoints(Callback):
             flush(trainer)  # a killed run goes on from here: what was logged until now must not be lost with it
             # Before it, so that beside the last of all checkpoints there is never an older generator.
             save_generator(generator, self.folder / f"{name}{SUFFIX}", config=self.config, step=trainer.global_step)
-            if name == LAST:
-                _keep_previous(path)
+            if name == LAST and path.exists():
+                linked(path, path.with_name(f"{PREVIOUS}.ckpt"))
         trainer.save_checkpoint(path, weights_only=False)  # said, or Lightning says so at every save
 
     def _save_best(self, trainer: Trainer) -> bool:
@@ -133,15 +137,13 @@ def flush(trainer: Trainer) -> None:
             logger.save()
 
 
-def _keep_previous(last: Path) -> None:
-    """Give the last checkpoint the name of the one before, too: until it is replaced, both are there."""
-    if not last.exists():
-        return
-    with replacing(last.with_name(f"{PREVIOUS}.ckpt")) as temporary:
+def linked(path: Path, other: Path) -> None:
+    """Give a file another name, too: until one of them is replaced, both are there, and take no space."""
+    with replacing(other) as temporary:
         try:
-            os.link(last, temporary)
+            os.link(path, temporary)
         except OSError:  # a file system without links
-            shutil.copyfile(last, temporary)
+            shutil.copy2(path, temporary)
 
 
 class DamagedError(ValueError):

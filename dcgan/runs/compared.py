@@ -18,7 +18,10 @@ NOT_COMPARED = re.compile(
 
 def hyperparameters(config: Mapping[str, Any]) -> dict[str, str | int | float]:
     """What may differ between runs, flat; what TensorBoard has no type for as it is typed."""
-    return {key: _comparable(value) for key, value in flatten(config).items() if not NOT_COMPARED.fullmatch(key)}
+    flat = flatten(config)
+    compared = {key: _comparable(value) for key, value in flat.items() if not NOT_COMPARED.fullmatch(key)}
+    acts = flat.get("health.name") == "act"  # else it only looks
+    return compared if acts else {key: value for key, value in compared.items() if not key.startswith("health.")}
 
 
 def _comparable(value: Any) -> str | int | float:

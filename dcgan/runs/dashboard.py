@@ -73,9 +73,8 @@ class Dashboard(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: GAN, optimizer: Optimizer) -> None:  # type: ignore[override]
         """Measure the gradient before it is clipped, in a step that is shown."""
         if is_shown(trainer, trainer.global_step + 1):
-            gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-            norm = nn.utils.get_total_norm(gradients) / gradient_scale(trainer, optimizer)
-            self._norms[f"grad_norm/{STEPPED[trainer.optimizers.index(optimizer)]}"] = norm
+            name = STEPPED[trainer.optimizers.index(optimizer)]
+            self._norms[f"grad_norm/{name}"] = gradient_norm(trainer, optimizer)
 
     def on_train_batch_end(  # type: ignore[override]
         self, trainer: Trainer, pl_module: GAN, outputs: Any, batch: tuple[Tensor, Tensor], batch_idx: int
@@ -98,6 +97,12 @@ class Dashboard(Callback):
         (then, step), now = self._since, time.perf_counter()
         self._since = (now, trainer.global_step)
         return (trainer.global_step - step) * images_per_step / (now - then)
+
+
+def gradient_norm(trainer: Trainer, optimizer: Optimizer) -> Tensor:
+    """The norm of a network's whole gradient, which is there when Lightning is about to step."""
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    return nn.utils.get_total_norm(gradients) / gradient_scale(trainer, optimizer)
 
 
 def is_shown(trainer: Trainer, step: int) -> bool:

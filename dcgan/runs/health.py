@@ -17,6 +17,11 @@ from dcgan.training.objective import Outcome
 class NotFiniteError(ValueError):
     """A run that cannot go on."""
 
+    @property
+    def network(self) -> str:
+        """The one whose rate is too high, as far as can be told."""
+        return next((name for name in STEPPED if f"optimizer.{name}." in str(self)), STEPPED[0])
+
 
 class Health(Callback):
     """Looks at losses, weights and optimisers in every step that is shown, evaluated, drawn from or saved.

@@ -9,14 +9,16 @@ from tqdm import tqdm
 
 from dcgan.runs.dashboard import Dashboard, is_shown
 from dcgan.runs.evaluation import Evaluation
+from dcgan.runs.monitor import Monitor
+from dcgan.shell.status import shown_health
 from dcgan.training.gan import GAN
 
 
 class Progress(Callback):
-    """One bar over all steps, with losses, FID, images/s and the time remaining."""
+    """One bar over all steps, with losses, FID, images/s and the time remaining; and what goes wrong."""
 
-    def __init__(self, dashboard: Dashboard, evaluation: Evaluation | None) -> None:
-        self.dashboard, self.evaluation = dashboard, evaluation
+    def __init__(self, dashboard: Dashboard, evaluation: Evaluation | None, monitor: Monitor | None = None) -> None:
+        self.dashboard, self.evaluation, self.monitor = dashboard, evaluation, monitor
         self._bar: tqdm[Any] | None = None
 
     @rank_zero_only
@@ -46,6 +48,12 @@ class Progress(Callback):
         self._bar.set_postfix_str(self._text(), refresh=False)
         self._bar.close()
 
+    @rank_zero_only
+    def on_exception(self, trainer: Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Close the bar where it stands."""
+        if self._bar is not None:
+            self._bar.close()
+
     def _text(self) -> str:
         shown = {
             "D": ("loss/discriminator", "{:.2f}"),
@@ -56,4 +64,6 @@ class Progress(Callback):
         parts = [f"{name} {form.format(latest[key])}" for name, (key, form) in shown.items() if key in latest]
         if self.evaluation is not None and self.evaluation.latest is not None:
             parts.append(f"FID {self.evaluation.latest:.1f}")
+        if self.monitor is not None and (found := shown_health({"health": self.monitor.said})):
+            parts.insert(0, found)
         return "  ".join(parts)

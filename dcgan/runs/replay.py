@@ -89,6 +89,7 @@ def replay(run: Path, stretch: Stretch, *, root: str, folder: str | None = None)
         data=data,
         metrics=Option(name="none"),
         logger=Logger(name="none"),
+        health=Option(name="off"),
         trainer=quiet,
         samples=replace(config.samples, every=never),
     )

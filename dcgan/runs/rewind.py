@@ -4,14 +4,16 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from dcgan.metrics.protocol import read_records
 from dcgan.shell.reading import from_json, small_text
 from dcgan.shell.writing import replacing
 
 
 def clear(folder: Path) -> None:
     """Remove what an attempt that never came to a checkpoint left beside its configuration and its provenance."""
-    for name in ("checkpoints", "samples", "csv"):
+    for name in ("checkpoints", "samples", "csv", "branches"):
         shutil.rmtree(folder / name, ignore_errors=True)
     for path in (folder / "metrics.jsonl", *folder.glob("events.out.tfevents.*")):
         path.unlink(missing_ok=True)
@@ -43,6 +45,13 @@ def rewind(folder: Path, *, step: int) -> None:
             return cells == header or (len(cells) == len(header) and int(cells[column]) <= step)
 
         _keep(path, of_csv)
+
+
+def steps_after(folder: Path, *, step: int) -> list[Any]:
+    """What ``metrics.jsonl`` says of the steps after ``step``, which ``rewind`` takes away."""
+    path = folder / "metrics.jsonl"
+    lines = read_records(path) if path.exists() else []
+    return [line for line in lines if int(line.get("step", 0)) > step]
 
 
 def _keep(path: Path, wanted: Callable[[str], bool]) -> None:

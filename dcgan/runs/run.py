@@ -14,7 +14,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
 from dcgan.config.catalogue import OWN
-from dcgan.config.options import Metrics
+from dcgan.config.options import HealthAct, Metrics
 from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
 from dcgan.features.own import own_space
@@ -22,6 +22,7 @@ from dcgan.features.spaces import FeatureSpace, load_feature_space
 from dcgan.metrics.floor import floor_of, in_words
 from dcgan.metrics.protocol import read_records
 from dcgan.metrics.reference import Reference, reference_of, statistics_folder
+from dcgan.runs.act import Act
 from dcgan.runs.begin import begin_with
 from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
 from dcgan.runs.dashboard import Dashboard
@@ -29,6 +30,7 @@ from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
 from dcgan.runs.health import Health, NotFiniteError
 from dcgan.runs.loggers import RunText, close, log_hyperparameters
+from dcgan.runs.monitor import Monitor, build_monitor
 from dcgan.runs.presence import Presence
 from dcgan.runs.progress import Progress
 from dcgan.runs.provenance import provenance
@@ -59,6 +61,8 @@ class Run:
     evaluation: Evaluation | None
     grids: SampleGrids
     stop: GracefulStop
+    monitor: Monitor | None = None
+    act: Act | None = None
     start: Path | None = None  # the checkpoint that it goes on from
     first_step: int = 0
 
@@ -111,6 +115,7 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     looks = [1] if config.trainer.detect_anomaly else []  # at every step
     intervals = [*looks, config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
     health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
+    monitor = build_monitor(config, folder, data, evaluation, pack=gan.discriminator.pack)
     callbacks: list[Callback] = [
         Presence(folder),
         stop,
@@ -118,7 +123,9 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         dashboard,
         grids,
         *([evaluation] if evaluation else []),
+        *([monitor] if monitor else []),
     ]
+    act = None
     if config.trainer.enable_checkpointing:
         checkpoints = Checkpoints(
             folder / "checkpoints",
@@ -128,12 +135,17 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
             evaluation=evaluation,
         )
         callbacks.append(checkpoints)
+        if isinstance(config.health, HealthAct) and monitor is not None:
+            act = Act(monitor, checkpoints, config.health)
+            callbacks.append(act)
     if config.trainer.enable_progress_bar:
-        callbacks.append(Progress(dashboard, evaluation))
+        callbacks.append(Progress(dashboard, evaluation, monitor))
     from_step = first_step if start else None
     trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks, from_step=from_step)
     data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
-    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, start, first_step)
+    if act is not None and trainer.world_size > 1:
+        raise ValueError(f"health=act: is of one process, and this run has {trainer.world_size}; take health=on")
+    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, monitor, act, start, first_step)
 
 
 @rank_zero_only
@@ -204,7 +216,7 @@ def held(run: Run, *, auto: bool) -> Iterator[None]:
         yield
 
 
-WRITTEN = ("checkpoints", "samples", "csv", "metrics.jsonl", "provenance.jsonl")  # other files are replaced
+WRITTEN = ("checkpoints", "samples", "csv", "branches", "metrics.jsonl", "provenance.jsonl")  # other files are replaced
 
 
 def _refuse_occupied(run: Run, *, auto: bool) -> None:
@@ -245,8 +257,10 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
 
 @rank_zero_only
 def record_status(run: Run, **status: Any) -> None:
-    """Write ``status.json``."""
-    write_status(run.folder, **status)
+    """Write ``status.json``, with the run's health once there was a look at it."""
+    health = {"health": run.monitor.said} if run.monitor and run.monitor.said else {}
+    rollbacks = {"rollbacks": run.act.taken} if run.act and run.act.taken else {}
+    write_status(run.folder, **status, **health, **rollbacks)
 
 
 def record_finished(folder: Path, results: dict[str, float]) -> dict[str, float]:

@@ -37,7 +37,12 @@ def explain(error: Exception, entry: str) -> str:
         return _no_text(error)
     if isinstance(error, OSError) and is_full(error):
         return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
-    return " ".join(str(error).split())
+    line = " ".join(str(error).split())
+    if line.startswith("Unsupported item value in defaults : bool"):  # of Hydra, which does not say where
+        return (
+            'a file\'s defaults: on and off need quotes, as in `override /health: "off"`, or YAML makes them booleans'
+        )
+    return line
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 # What does not change what a run learns, so neither its folder's name.
 UNNAMED = re.compile(
-    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|data\.(root|folder|memory)|hydra)([./@=]|$)"
+    r"[+~]*(name|experiment|resume|sweep|trainer|logger|samples|checkpoints|health|data\.(root|folder|memory)|hydra)([./@=]|$)"
 )
 LONGEST_NAME = 80
 

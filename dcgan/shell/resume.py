@@ -25,7 +25,7 @@ FREE_TRAINER_KEYS = (
 )
 LENGTH = ("trainer.max_steps", "trainer.max_epochs", "trainer.max_time")  # over which a rate falls
 FREE_ON_RESUME = re.compile(
-    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints)(\..*)?|data\.(root|folder|memory)|metrics\.weights|resume"
+    rf"trainer\.({FREE_TRAINER_KEYS})|(logger|samples|checkpoints|health)(\..*)?|data\.(root|folder|memory)|metrics\.weights|resume"
 )
 
 INFERRED = ("data.resolution", "data.channels", "data.classes", "data.content")  # where nobody says
@@ -87,6 +87,8 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
         known = typed
     for override in overrides:
         key = re.split(r"[=@]", override.lstrip("+~"))[0].replace("/", ".")
+        if key in ("health", "logger"):  # another option, without the keys of the one before
+            OmegaConf.update(run, key, typed[key], merge=False, force_add=True)
         if key == "data" and OmegaConf.select(run, "data.folder") is not None:
             key = "data.name"  # data.folder cannot be typed, as it must be, without the option that has it
         for leaf in _leaves(typed, "" if key == "experiment" else key):

@@ -73,6 +73,14 @@ def shown_results(status: Mapping[str, Any]) -> str:
     return "  ".join(f"{key} {'nan' if value is None else format(value, '.6g')}" for key, value in numbers)
 
 
+def shown_health(status: Mapping[str, Any]) -> str:
+    """What goes wrong in a run, and since when: ``class collapse since step 350``; empty: nothing that is known."""
+    health = status.get("health")
+    if not isinstance(health, dict) or health.get("state", "healthy") == "healthy":
+        return ""
+    return one_line(f"{str(health['state']).replace('_', ' ')} since step {health.get('since')}")
+
+
 class TakenError(ValueError):
     """Another process holds a run folder."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
-from dcgan.shell.status import FILE, read_status, shown_results
+from dcgan.shell.status import FILE, read_status, shown_health, shown_results
 from dcgan.shell.words import pasted
 
 FAILED = ("failed", "died")
@@ -29,7 +29,8 @@ class SweepSummary(Callback):
         for path in sorted(sweep.glob(f"*/{FILE}")):
             status = {"state": "unknown", **read_status(path.parent)}
             SweepSummary.failed |= status["state"] in FAILED  # a job may have a process of its own
-            print(f"  {status['state']:<12} {path.parent.name}  {status.get('error') or shown_results(status)}")
+            told = status.get("error") or "  ".join(filter(None, (shown_results(status), shown_health(status))))
+            print(f"  {status['state']:<12} {path.parent.name}  {told}")
         print(f"  report   python -m dcgan.report {pasted('run', sweep)}", flush=True)
 
 

@@ -205,6 +205,10 @@ MISTAKES = [
     ("data.name=cifar", "data=cifar: unknown; known: mnist, fashion_mnist, kmnist, stacked_mnist, folder, idx"),
     ("metrics.name=vgg", "metrics.name=vgg: unknown; known: digits, digits1, digits_residual, fashion, fashion_res"),
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, wandb, mlflow, none"),
+    ("health=no", "health=no: no such option; there are act, off, on"),
+    ("health.every=0", "health.every=0: must be at least 1"),
+    ("health.patience=0", "health.patience=0: must be at least 1"),
+    ("health.action=stop", "health.action=stop: health=on has no use for it, only act; leave it out"),
     # combinations
     ("loss.label_smoothing=0.6", "loss.label_smoothing=0.6: must be from 0 to 0.5"),
     ("loss.label_flipping=0.9", "loss.label_flipping=0.9: must be from 0 to 0.5"),
@@ -411,6 +415,28 @@ def test_a_key_misspelt_in_an_experiment_file_is_refused(
     (folder / "experiment" / "mine.yaml").write_text("# @package _global_\noptimizer:\n  learning_rate: 1\n")
     result = command("train", f"hydra.searchpath=[file://{folder}]", "experiment=mine")
     assert result.err == "error: optimizer.learning_rate: no such key; --help lists them\n"
+
+
+@pytest.mark.parametrize(
+    ("written", "line"),
+    [
+        ("defaults: [{override /health: 'off'}]", ""),
+        ("defaults: [{override /health: off}]", "a file's defaults: on and off need quotes, as in `override /health: "),
+        (
+            "defaults: [{override /health: act}]\nhealth: {action: pause}",
+            "health.action=pause: must be one of stop, roll",
+        ),
+        ("defaults: [{override /health: act}]\nhealth: {rollbacks: 0}", "health.rollbacks=0: must be at least 1"),
+    ],
+)
+def test_what_an_experiment_says_of_health(
+    written: str, line: str, command: Any, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("conf")
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "mine.yaml").write_text(f"# @package _global_\n{written}\n")
+    result = command("train", f"hydra.searchpath=[file://{folder}]", "experiment=mine", "model.depth=3")
+    assert result.err.startswith(f"error: {line or 'model.depth=3: data.resolution'}")
 
 
 def test_the_traceback_is_there_for_who_wants_it(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:

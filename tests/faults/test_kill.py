@@ -27,7 +27,7 @@ LINE = [
     *(*TINY, f"trainer.max_steps={STEPS}", "trainer.log_every_n_steps=3", "optimizer.schedule=linear"),
     *("model.conditional=true", "model.discriminator.dropout=0.3", "model.discriminator.norm=layer"),
     *("penalty=r1", "penalty.every=4", "augment=diffaugment", "checkpoints.every=5", "samples.every=10"),
-    *("metrics.every=6", "metrics.num_samples=20"),
+    *("metrics.every=6", "metrics.num_samples=20", "health.every=4", "health.patience=2"),
 ]
 TIMINGS = re.compile(r"speed/.*")
 EVERY = {"step": 1, "evaluation": 6, "writing": 5, "renaming": 5, "between": 5, "logging": 6, "status": STEPS}  # steps

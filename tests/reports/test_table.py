@@ -35,6 +35,13 @@ def test_judges_that_agree_are_shown_and_no_more_is_said() -> None:
     ]
 
 
+def test_a_run_that_ended_unwell_is_marked() -> None:
+    lines = compare(
+        [*run("b", 0.5), *run("a", 0.4)], health={"b": "class collapse since step 350", "a": ""}
+    ).splitlines()
+    assert [line.partition("10k")[2] for line in lines] == ["  0.40  a", "  0.50  b  (class collapse since step 350)"]
+
+
 def test_a_judge_that_orders_two_runs_differently_is_named_with_them() -> None:
     *_, note = lines = compare([*run("quick", 0.73, 0.8, 2.75), *run("best", 1.06, 1.1, 1.9)]).splitlines()
     assert len(lines) == 3

@@ -170,7 +170,7 @@ ELSEWHERE |= {"name", "resume", "trainer.gpus"}
 
 def test_every_key_that_changes_what_is_computed_is_in_a_row() -> None:
     """Of every option, a new one's too: only what is listed here is left out."""
-    kinds = ("samples.", "checkpoints.", "logger.")
+    kinds = ("samples.", "checkpoints.", "logger.", "health.")
     keys = {key for key in known_keys(TrainConfig) if not key.startswith(kinds)} - ELSEWHERE
     rows = hyperparameters(dict.fromkeys(keys, 1))
     assert {key for key in keys - set(rows) if not key.startswith("trainer.")} == set()
@@ -180,6 +180,9 @@ def test_every_key_that_changes_what_is_computed_is_in_a_row() -> None:
     new = {"penalty": {"new": 1}, "loss": {"of": [1, 2]}, "fast": True}
     assert hyperparameters(new) == {"penalty.new": 1, "loss.of": "[1, 2]", "fast": "true"}
     assert not hyperparameters(dict.fromkeys(ELSEWHERE, 1))
+    looks, acts = ({"health": {"name": name, "every": 50}} for name in ("on", "act"))
+    assert not hyperparameters(looks)  # training is the same with it
+    assert hyperparameters(acts) == {"health.name": "act", "health.every": 50}
 
 
 def test_configuration_and_command_are_texts_again_after_a_resume(

@@ -1,0 +1,41 @@
+"""How a set of images lies in the space of pixels: what needs no network."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+SATURATED = 0.99
+
+
+class Shape(NamedTuple):
+    """Of images in [-1, 1]; NaN where they are not finite."""
+
+    rank: float  # effective rank, 1 to N - 1
+    spread: float  # root mean square distance from their mean, of a pixel
+    mean: float
+    saturated: float  # share of pixels beyond +-0.99
+
+
+def shape_of(images: Tensor) -> Shape:
+    """Of images (N, C, H, W) on the CPU."""
+    flat = images.flatten(1).double()
+    if not flat.isfinite().all():
+        return Shape(math.nan, math.nan, math.nan, math.nan)
+    centred = flat - flat.mean(0)
+    saturated = float((flat.abs() > SATURATED).double().mean())
+    spread = float(centred.square().mean().sqrt())
+    return Shape(effective_rank(centred @ centred.T), spread, float(flat.mean()), saturated)
+
+
+def effective_rank(gram: Tensor) -> float:
+    """Roy and Vetterli 2007, "The effective rank": exp of the entropy of the singular values, as shares of their sum.
+
+    Args:
+        gram: float64 (N, N), of centred rows; its eigenvalues are the squares. All zero: rank 1.
+    """
+    values = torch.linalg.eigvalsh(gram).clamp(min=0).sqrt()
+    if not values.sum():
+        return 1.0
+    return float(torch.special.entr(values / values.sum()).sum().exp())

@@ -1,0 +1,210 @@
+"""A run that does badly: what it says, where that is kept, and what ``health=act`` does. Its looks are made up."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import TINY, Result
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from test_diagnosis import AGAINST, WELL
+
+from dcgan.runs import monitor, rollback
+from dcgan.runs.checkpoints import load_checkpoint
+from dcgan.runs.diagnosis import Diagnosis
+from dcgan.runs.monitor import rates_of
+from dcgan.runs.signals import Probe, Signals
+from dcgan.runs.signs import STATES, Bounds
+from dcgan.shell.status import read_status
+
+Command = Callable[..., Result]
+RUN = [*TINY, "model.generator.norm=none", "metrics=none", "logger=none", "checkpoints.every=3", "samples.every=4"]
+RUN += ["health.every=2", "health.patience=2", "trainer.max_steps=14", "name=N", "resume=auto"]
+ACT = [*RUN, "health=act", "health.action=rollback"]
+LINE = (
+    "since step {}: in 100.0% of pairs D ranks the real image above the fake (99.5%); lower optimizer.discriminator.lr "
+    "(now {}); see experiments/2026-11-30_failures/README.md"
+)
+Ill = Callable[[int, dict[str, float]], bool]  # of a step and the rates of that time
+
+
+@pytest.fixture
+def ill(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Have every look be against the run where ``when`` says so, and otherwise not."""
+    look = Probe.look
+    monkeypatch.setattr(monitor, "Diagnosis", partial(Diagnosis, bounds=Bounds(warmup=0)))
+
+    def plant(when: Ill, state: str = "discriminator_won") -> None:
+        def planted(self: Probe, trainer: Any, gan: Any, **more: Any) -> Signals:
+            seen = look(self, trainer, gan, **more)
+            against = AGAINST[state] if when(seen.step, rates_of(trainer)) else {}
+            return dataclasses.replace(seen, **WELL | against)
+
+        monkeypatch.setattr(Probe, "look", planted)
+
+    return plant
+
+
+def steps(path: Path) -> list[int]:
+    return [json.loads(line)["step"] for line in path.read_text().splitlines()]
+
+
+def test_it_says_what_goes_wrong_once_and_when_it_is_over(ill: Any, command: Command, workdir: Path) -> None:
+    run, told = workdir / "outputs" / "N", dict[int, Any]()
+
+    def when(step: int, rates: dict[str, float]) -> bool:
+        told[step] = read_status(run).get("health", {}).get("state")
+        return 5 <= step <= 10
+
+    ill(when)
+    result = command("train", *RUN, "logger=tensorboard", "trainer.max_steps=8")
+    assert (result.code, result.err) == (0, f"health: discriminator won {LINE.format(5, 0.002)}\n")
+    health = read_status(run)["health"]
+    assert (health["state"], health["since"], health["knob"]) == (
+        "discriminator_won",
+        5,
+        "lower optimizer.discriminator.lr (now 0.002)",
+    )
+    again = command("train", *RUN, "logger=tensorboard")
+    assert [told[step] for step in (8, 10, 12, 14)] == [None, None, "discriminator_won", "discriminator_won"]
+    assert again.err == "health: well again at step 14 (discriminator_won since step 5 is over)\n"
+    assert read_status(run)["health"] == {"state": "healthy", "since": 14}
+    events = EventAccumulator(str(run)).Reload()
+    drawn = {event.step: STATES[int(event.value)] for event in events.Scalars("health/state")}
+    assert [step for step, state in drawn.items() if state != "healthy"] == [8, 10, 12]
+    assert {tag for tag in events.Tags()["scalars"] if tag.startswith("health/")} == {
+        f"health/{name}" for name in ("ordered", "recognised", "rank", "spread", "moved", "state")
+    }
+
+
+def test_the_bar_and_the_table_of_a_sweep_show_it(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: step > 4)
+    result = command("train", "-m", *RUN, "trainer.enable_progress_bar=true", "health=on,off")
+    assert result.code == 0, result.err
+    assert "step/s, discriminator won since step 5  D " in result.err
+    (on,), (off,) = (
+        [line for line in result.out.splitlines() if f" N_health-{name}  " in line] for name in ("on", "off")
+    )
+    assert on.endswith("  discriminator won since step 5")
+    assert off.startswith("  finished ")
+    assert "discriminator" not in off
+
+
+def test_a_run_is_stopped_and_keeps_what_was_well(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: step > 6)
+    result = command("train", *RUN, "health=act")
+    assert result.code == 1
+    said, stopped = result.err.splitlines()
+    assert said == f"health: discriminator won {LINE.format(7, 0.002)}"
+    assert stopped.startswith("error: step 10: discriminator won since step 7: ")
+    status = read_status(workdir / "outputs" / "N")
+    assert (status["state"], status["health"]["since"]) == ("failed", 7)
+    (kept,) = (workdir / "outputs" / "N" / "checkpoints").glob("healthy_*")
+    assert load_checkpoint(kept / "last.ckpt")["global_step"] == 6  # of 3, 6 and 9, the newest before it went wrong
+    ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
+    again = command("train", *stopped.rpartition("python -m dcgan.train ")[2].split(), "trainer.max_steps=14")
+    assert again.code == 0, again.err
+    assert read_status(workdir / "outputs" / "N")["rollbacks"][0]["back_to"] == 6
+
+
+def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
+    ill: Any, command: Command, workdir: Path
+) -> None:
+    """And so does a run that is resumed."""
+    ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
+    evaluated = [*ACT, "metrics=digits", "metrics.every=4", "metrics.num_samples=20"]
+    result = command("train", *evaluated)
+    assert result.code == 0, result.err
+    assert "health: step 10: back to step 6, at half optimizer.discriminator.lr (1 of 3; branches/1)\n" in result.err
+    run = workdir / "outputs" / "N"
+    status = read_status(run)
+    assert (status["state"], status["health"]["state"]) == ("finished", "healthy")
+    (taken,) = status["rollbacks"]
+    assert (taken["state"], taken["since"], taken["at"], taken["back_to"]) == ("discriminator_won", 7, 10, 6)
+    assert steps(run / "metrics.jsonl") == [4, 8, 12, 14]
+    assert steps(run / "branches" / "1" / "metrics.jsonl") == [8]
+    assert load_checkpoint(run / "branches" / "1" / "last.ckpt")["global_step"] == 9
+    assert (run / "branches" / "1" / "step_000008.png").exists()
+    assert command("train", *evaluated, "trainer.max_steps=16").code == 0
+    for name, rate in (("last", 0.001), ("previous", 0.001)):
+        rates = [
+            one["param_groups"][0] for one in load_checkpoint(run / "checkpoints" / f"{name}.ckpt")["optimizer_states"]
+        ]
+        assert [group["initial_lr"] for group in rates] == [rate, 0.002]
+    assert "lr: 0.002" in (run / "config.yaml").read_text()
+    assert steps(run / "metrics.jsonl") == [4, 8, 12, 14, 16]
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_it_goes_back_so_often_and_no_more(ill: Any, command: Command, workdir: Path) -> None:
+    """From the beginning, where there is no other checkpoint; rates are halved each time."""
+    ill(lambda step, rates: True)
+    result = command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100")
+    assert result.code == 1
+    assert result.err.splitlines()[-1].endswith("; stopped by health=act; health.rollbacks=2 were taken")
+    assert result.err.count("back to step 0, at half") == 2
+    assert f"discriminator won {LINE.format(1, 0.0005)}" in result.err
+    assert len(read_status(workdir / "outputs" / "N")["rollbacks"]) == 2
+    assert command("train", *ACT, "health.rollbacks=2", "checkpoints.every=100").code == 1  # it remembers
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_a_run_that_is_not_finite_goes_back_too(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: False)
+    words = [
+        "optimizer=sgd",
+        "loss=least_squares",
+        "optimizer.lr=1e4",
+        "health.rollbacks=1",
+        "trainer.log_every_n_steps=1",
+    ]
+    result = command("train", *ACT, *words)
+    assert result.code == 1
+    assert "; back to step 0, at half optimizer." in result.err
+    status = read_status(workdir / "outputs" / "N")
+    assert status["rollbacks"][0]["state"] == status["health"]["state"] == "diverging"
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_a_process_that_dies_while_it_goes_back_goes_back_again(
+    ill: Any, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
+
+    def fail() -> None:
+        raise OSError("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rollback, "AtomicCheckpointIO", fail)
+        assert command("train", *ACT).err.endswith("error: gone\n")
+    assert command("train", *ACT).code == 0
+    run = workdir / "outputs" / "N"
+    assert len(read_status(run)["rollbacks"]) == 1
+
+
+def test_nothing_is_done_by_what_the_test_split_shows(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: True, "memorising")
+    result = command("train", *RUN, "health=act")
+    assert result.code == 0
+    assert result.err.startswith("health: memorising since step 1: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (
+            ["health=act", "trainer.enable_checkpointing=false", "resume=null"],
+            "health=act: keeps what was well in check",
+        ),
+        (["health=act", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.gpus=auto"], "health=act: is of one"),
+    ],
+)
+def test_what_it_cannot_act_on_is_refused(words: list[str], line: str, command: Command, workdir: Path) -> None:
+    result = command("train", *RUN, *words)
+    assert (result.code, result.err[: len(line) + 7]) == (1, f"error: {line}")
