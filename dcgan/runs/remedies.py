@@ -30,7 +30,9 @@ REMEDIES: Mapping[str, Remedy] = {
     "class_collapse": Remedy("generator", f"{SLOWER_G}, or take model.discriminator.minibatch_stddev=true"),
     "sample_collapse": Remedy("generator", f"{SLOWER_G}, or take model.discriminator.minibatch_stddev=true"),
     "not_learning": Remedy(
-        "generator", "look at the images (python -m dcgan.doctor), or change optimizer.lr (now {keys[optimizer.lr]:g})"
+        "generator",
+        "look at the images (python -m dcgan.doctor), or change optimizer.generator.lr (now {rates[generator]:g}) or "
+        "optimizer.discriminator.lr (now {rates[discriminator]:g})",
     ),
 }
 
