@@ -10,7 +10,7 @@ import pytest
 EXPERIMENTS = Path(__file__).parents[1] / "experiments"
 
 
-SCRIPTS = sorted(path for path in EXPERIMENTS.rglob("*.py") if path.name != "record.py")
+SCRIPTS = sorted(path for path in EXPERIMENTS.rglob("*.py") if "__main__" in path.read_text())
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: str(path.relative_to(EXPERIMENTS)))

@@ -218,6 +218,13 @@ def _ones(gan: GAN, batch: Any) -> Any:
     return images[rows], labels[rows]
 
 
+def _noise(gan: GAN, batch: Any) -> Any:
+    """The loader's images are scrambled: all pixels of an image in another order."""
+    images, labels = batch
+    order = torch.randperm(images[0].numel(), generator=torch.Generator().manual_seed(gan.global_step))
+    return images.flatten(1)[:, order].view_as(images), labels
+
+
 def _narrow(gan: GAN, batch: Any) -> Any:
     """Latents of a fiftieth of their size."""
     if not getattr(gan, "changed", False):
@@ -242,6 +249,10 @@ BUGS: dict[str, Callable[[], Undo]] = {
     "bfloat16 weights": _rounding(torch.bfloat16),
     "G's rate x 30 halfway": _halfway(_rate(1, 30.0)),
     "D's rate x 30 halfway": _halfway(_rate(0, 30.0)),
+    "G's rate x 1000 halfway": _halfway(_rate(1, 1000.0)),
+    "D's rate x 1000 halfway": _halfway(_rate(0, 1000.0)),
+    "real in 0..255 halfway": _halfway(lambda gan, batch: (127.5 * (batch[0] + 1), batch[1])),
+    "pixels scrambled halfway": _halfway(_noise),
     "D stops halfway": _halfway(_rate(0, 1e-6)),
     "only ones halfway": _halfway(_ones),
     "narrow latents halfway": _halfway(_narrow),

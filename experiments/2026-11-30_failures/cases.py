@@ -131,12 +131,18 @@ CAUSES: dict[str, Cause] = {
     ),
 }
 
-# Added after the other half was judged: what fails after it has learned. None of it tuned anything.
+# Added when thresholds were fixed and the other half was judged: what fails after it has learned. It tuned nothing.
 LATE: dict[str, Cause] = {
     "late: G's rate x 30": Cause((DIVERGING, OSCILLATING, CLASSES, SAMPLES, WON), {"": "bug:G's rate x 30 halfway"}),
     "late: D's rate x 30": Cause((WON, DIVERGING, OSCILLATING), {"": "bug:D's rate x 30 halfway"}),
     "late: D stops": Cause((BLIND, CLASSES, SAMPLES), {"": "bug:D stops halfway"}),
     "late: one class": Cause((CLASSES, SAMPLES), {"": "bug:only ones halfway"}),
+    "late: G's rate x 1000": Cause(
+        (DIVERGING, OSCILLATING, CLASSES, SAMPLES, WON), {"": "bug:G's rate x 1000 halfway"}
+    ),
+    "late: D's rate x 1000": Cause((WON, DIVERGING, OSCILLATING), {"": "bug:D's rate x 1000 halfway"}),
+    "late: pixel range of real": Cause((WON, NOT_LEARNING), {"": "bug:real in 0..255 halfway"}),
+    "late: pixels scrambled": Cause((NOT_LEARNING, WON, SAMPLES, CLASSES), {"": "bug:pixels scrambled halfway"}),
     "late: narrow latents": Cause((SAMPLES, CLASSES), {"": "bug:narrow latents halfway"}),
 }
 

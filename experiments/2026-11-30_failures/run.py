@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cases import cases
-from record import record, write_trace
+from one_run import record, write_trace
 
 from dcgan.data.readers import read
 from dcgan.shell.writing import append_json

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from cases import CAUSES
+from cases import CAUSES, LATE
 from detectors import BASELINES, Said, Series, Threshold, monitor, thresholds
-from traces import TUNE, Judged, Traced, read_all
+from traces import AFTER, JUDGE, TUNE, Judged, Traced, read_all
 
-STEPS_PER_LOOK = 50
+ALL = {**CAUSES, **LATE}
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def score(runs: Sequence[Judged], detector: Callable[[Traced], list[Said]]) -> S
         alarms,
         [one.traced.id for one in healthy if any(word.state for word in said[one.traced.id])],
         len(healthy),
-        [one.traced.id for one in found if alarms[one.traced.id].state in CAUSES[one.traced.cause].states],
+        [one.traced.id for one in found if alarms[one.traced.id].state in ALL[one.traced.cause].states],
         [one.traced.id for one in found],
         sum(any(word.state for word in said[one.traced.id]) for one in runs if one.kind == "unbroken"),
     )
@@ -88,9 +88,12 @@ def best_threshold(runs: Sequence[Judged], series: Callable[[Traced], Series], *
 
 
 @cache
-def halves() -> tuple[list[Judged], list[Judged]]:
+def parts() -> dict[str, list[Judged]]:
+    """Both halves, and what fails late, beside which the judged half's healthy runs stand."""
     runs = read_all()
-    return [one for one in runs if one.traced.half == TUNE], [one for one in runs if one.traced.half != TUNE]
+    found = {half: [one for one in runs if one.traced.half == half] for half in (TUNE, JUDGE, AFTER)}
+    found[AFTER] += [one for one in found[JUDGE] if one.kind == "healthy"]
+    return found
 
 
 def row(name: str, one: Score, cost: str) -> str:
@@ -112,8 +115,7 @@ COSTS = {"duality gap": "gap", "FID above its lowest": "evaluations"}
 
 
 def table(half: str) -> str:
-    tuning, judging = halves()
-    runs = tuning if half == TUNE else judging
+    tuning, runs = parts()[TUNE], parts()[half]
     false = max(1, len(score(tuning, monitor).false))
     ours = score(runs, monitor)
     lines = [
@@ -132,10 +134,10 @@ def table(half: str) -> str:
 
 def confusion(half: str) -> str:
     """What was said of each cause: the first word at or after the onset."""
-    runs = halves()[half != TUNE]
+    runs = parts()[half]
     ours = score(runs, monitor)
     lines = ["| cause | runs | said |", "|---|---|---|"]
-    for cause in [*CAUSES, ""]:
+    for cause in [*ALL, ""]:
         states = Counter(
             alarm.state if (alarm := ours.alarms[one.traced.id]) else "nothing"
             for one in runs
@@ -148,7 +150,7 @@ def confusion(half: str) -> str:
 
 
 def details(half: str) -> str:
-    runs = halves()[half != TUNE]
+    runs = parts()[half]
     ours = score(runs, monitor)
     lines = [f"false alarm: {name}" for name in ours.false]
     for one in runs:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cases import ARCHITECTURES, CAUSES, HEALTHY, LATE
+from one_run import read_trace
 from onset import Controls, Onset, Run, onset
-from record import read_trace
 
 from dcgan.runs.signals import Reference, Signals
 

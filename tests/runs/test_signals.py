@@ -61,7 +61,7 @@ def state(run: Run) -> dict[str, Tensor]:
     [
         MODEL,
         [*MODEL, "model.discriminator.norm=spectral", "trainer.precision=bf16-mixed"],
-        ["model=resnet", "model.width=4", "data.channels=3", "data.resolution=32", "loss=hinge"],
+        ["model=resnet", "model.width=2", "data.channels=3", "data.resolution=16", "data.batch_size=8", "loss=hinge"],
         ["model=mlp", "model.width=8", "model.discriminator.norm=batch", "model.discriminator.pack=4"],
     ],
 )
