@@ -34,7 +34,7 @@ def version_of(run: Path) -> str | None:
 
 def _commit(run: str) -> str:
     commit = _provenance(Path(run)).get("git_commit")
-    return one_line(f" (commit {commit[:12]})") if isinstance(commit, str) else ""
+    return f" (commit {one_line(commit[:12])})" if isinstance(commit, str) else ""
 
 
 def _provenance(run: Path) -> dict:  # type: ignore[type-arg]
