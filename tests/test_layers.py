@@ -67,3 +67,9 @@ def test_every_room_says_in_its_first_lines_what_lives_there() -> None:
 def test_tests_mirror_the_rooms() -> None:
     folders = {path.name for path in Path(__file__).parent.iterdir() if path.is_dir() and path.name != "__pycache__"}
     assert folders - {"faults", "cluster", "browser"} == set(ROOMS)  # what takes longer than a suite may
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Alone each runs; pytest refuses the second of two in one process."""
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)

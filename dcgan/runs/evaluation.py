@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Callback, Trainer
+from lightning.fabric.utilities.rank_zero import rank_zero_only
 
+from dcgan.config.catalogue import OWN
+from dcgan.config.options import Metrics
+from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
-from dcgan.features.spaces import FeatureSpace
+from dcgan.features.own import own_space
+from dcgan.features.spaces import FeatureSpace, load_feature_space
+from dcgan.metrics.floor import floor_of, in_words
 from dcgan.metrics.measure import monitor, record, values
 from dcgan.metrics.protocol import append_record, protocol
-from dcgan.metrics.reference import Reference
+from dcgan.metrics.reference import Reference, reference_of, statistics_folder
 from dcgan.runs.dashboard import log_scalars
 from dcgan.runs.loggers import EVALUATION
 from dcgan.runs.stop import interrupted
@@ -133,3 +139,34 @@ class Evaluation(Callback):
         append_record(self.path, {"step": self._evaluated, "cpu_seconds": round(cpu_seconds, 2), **line})
         names = {name: protocol(self.space.name, "train", self.num_samples, metric=name) for name in found}
         return {names[name]: value for name, value in values(found).items()}
+
+
+def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:
+    """The FID against the training split, or nothing with ``metrics=none``."""
+    metrics = config.metrics
+    if metrics.name == "none":
+        return None
+    assert isinstance(metrics, Metrics)
+    weights = getattr(metrics, "weights", None)
+    space = own_space(data) if metrics.name == OWN else load_feature_space(metrics.name, weights=weights)
+    images, cache = data.split("train").images, statistics_folder(data.root)
+    real = reference_of(space, images, with_features=False, cache=cache)
+    if metrics.name == OWN:
+        _say_floor(real, space=space, num_samples=metrics.num_samples)
+    path = folder / "metrics.jsonl"
+    return Evaluation(
+        path,
+        space=space,
+        real=real,
+        data=data,
+        every=metrics.every,
+        num_samples=metrics.num_samples,
+        seed=config.seed,
+    )
+
+
+@rank_zero_only
+def _say_floor(real: Reference, *, space: FeatureSpace, num_samples: int) -> None:
+    """What real images score in a space that nobody knows yet, and whether so few samples are enough."""
+    floor = floor_of(real)
+    print(f"note: {space.name}: {in_words(floor, num_samples, int(real.moments.num_images))}", file=sys.stderr)

@@ -9,30 +9,22 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lightning import Callback, Trainer
+from lightning import Trainer
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
-from dcgan.config.catalogue import OWN
-from dcgan.config.options import HealthAct, Metrics
 from dcgan.config.schema import TrainConfig
 from dcgan.data.module import ImageData
-from dcgan.features.own import own_space
-from dcgan.features.spaces import FeatureSpace, load_feature_space
-from dcgan.metrics.floor import floor_of, in_words
 from dcgan.metrics.protocol import read_records
-from dcgan.metrics.reference import Reference, reference_of, statistics_folder
 from dcgan.runs.act import Act
 from dcgan.runs.begin import begin_with
-from dcgan.runs.checkpoints import Checkpoints, load_checkpoint, newest_whole
-from dcgan.runs.dashboard import Dashboard
+from dcgan.runs.callbacks import build_callbacks
+from dcgan.runs.checkpoints import load_checkpoint, newest_whole
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
-from dcgan.runs.health import Health, NotFiniteError
+from dcgan.runs.health import NotFiniteError
 from dcgan.runs.loggers import RunText, close, log_hyperparameters
-from dcgan.runs.monitor import Monitor, build_monitor
-from dcgan.runs.presence import Presence
-from dcgan.runs.progress import Progress
+from dcgan.runs.monitor import Monitor
 from dcgan.runs.provenance import provenance
 from dcgan.runs.rewind import clear, rewind, tidy
 from dcgan.runs.samples import SampleGrids
@@ -103,49 +95,14 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         begin_with(gan, config)
     data.setup("fit")
     data.check_batch()  # what a judge of one's own is trained for minutes before
-    dashboard, stop = Dashboard(), GracefulStop()
-    evaluation = build_evaluation(config, folder, data)
-    grids = SampleGrids(
-        folder / "samples",
-        every=config.samples.every,
-        n=config.samples.n,
-        seed=config.seed,
-        real=data.split("train").images,
-    )
-    looks = [1] if config.trainer.detect_anomaly else []  # at every step
-    intervals = [*looks, config.samples.every, config.checkpoints.every, *([evaluation.every] if evaluation else [])]
-    health = Health(folder / "checkpoints" / "last.ckpt", *intervals)
-    monitor = build_monitor(config, folder, data, evaluation, pack=gan.discriminator.pack)
-    callbacks: list[Callback] = [
-        Presence(folder),
-        stop,
-        health,
-        dashboard,
-        grids,
-        *([evaluation] if evaluation else []),
-        *([monitor] if monitor else []),
-    ]
-    act = None
-    if config.trainer.enable_checkpointing:
-        checkpoints = Checkpoints(
-            folder / "checkpoints",
-            every=config.checkpoints.every,
-            keep=config.checkpoints.keep,
-            config=asdict(resolved),
-            evaluation=evaluation,
-        )
-        callbacks.append(checkpoints)
-        if isinstance(config.health, HealthAct) and monitor is not None:
-            act = Act(monitor, checkpoints, config.health)
-            callbacks.append(act)
-    if config.trainer.enable_progress_bar:
-        callbacks.append(Progress(dashboard, evaluation, monitor))
+    callbacks = build_callbacks(config, folder, gan=gan, data=data, saved=resolved)
     from_step = first_step if start else None
-    trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks, from_step=from_step)
+    trainer = build_trainer(config, folder, hardware=hardware, callbacks=callbacks.in_order, from_step=from_step)
     data.check_batch(world=trainer.world_size, pack=gan.discriminator.pack)
-    if act is not None and trainer.world_size > 1:
+    if callbacks.act is not None and trainer.world_size > 1:
         raise ValueError(f"health=act: is of one process, and this run has {trainer.world_size}; take health=on")
-    return Run(resolved, folder, gan, data, trainer, evaluation, grids, stop, monitor, act, start, first_step)
+    asked = {name: getattr(callbacks, name) for name in ("evaluation", "grids", "stop", "monitor", "act")}
+    return Run(resolved, folder, gan, data, trainer, start=start, first_step=first_step, **asked)
 
 
 @rank_zero_only
@@ -155,37 +112,6 @@ def _say(notes: Sequence[str], config: TrainConfig) -> None:
         print(f"note: {note}", file=sys.stderr)
     if notes and config.metrics.name == "none":
         print("note: no FID is measured; metrics=own trains an extractor on these images, in minutes", file=sys.stderr)
-
-
-@rank_zero_only
-def _say_floor(real: Reference, *, space: FeatureSpace, num_samples: int) -> None:
-    """What real images score in a space that nobody knows yet, and whether so few samples are enough."""
-    floor = floor_of(real)
-    print(f"note: {space.name}: {in_words(floor, num_samples, int(real.moments.num_images))}", file=sys.stderr)
-
-
-def build_evaluation(config: TrainConfig, folder: Path, data: ImageData) -> Evaluation | None:
-    """The FID against the training split, or nothing with ``metrics=none``."""
-    metrics = config.metrics
-    if metrics.name == "none":
-        return None
-    assert isinstance(metrics, Metrics)
-    weights = getattr(metrics, "weights", None)
-    space = own_space(data) if metrics.name == OWN else load_feature_space(metrics.name, weights=weights)
-    images, cache = data.split("train").images, statistics_folder(data.root)
-    real = reference_of(space, images, with_features=False, cache=cache)
-    if metrics.name == OWN:
-        _say_floor(real, space=space, num_samples=metrics.num_samples)
-    path = folder / "metrics.jsonl"
-    return Evaluation(
-        path,
-        space=space,
-        real=real,
-        data=data,
-        every=metrics.every,
-        num_samples=metrics.num_samples,
-        seed=config.seed,
-    )
 
 
 def shared_folder(folder: Path) -> Path:
