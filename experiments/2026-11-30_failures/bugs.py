@@ -15,7 +15,7 @@ from dcgan.data.module import ImageData
 from dcgan.models import MODELS
 from dcgan.models.base import Discriminator, Generator, Pair, Verdict
 from dcgan.training.gan import GAN
-from dcgan.training.losses import LOSSES, NonSaturating
+from dcgan.training.losses import LOSSES, Hinge, NonSaturating
 from dcgan.training.objective import Objective, Outcome, Round
 from dcgan.training.player import Player
 
@@ -74,8 +74,15 @@ class DiscriminatorSign(NonSaturating):
         return super().discriminator(real=fake, fake=real)
 
 
-def _loss(kind: type) -> Callable[[], Undo]:
-    return lambda: _replaced(LOSSES, {"non_saturating": kind})
+class HingeSign(Hinge):
+    """The generator is told to be found out, with another loss."""
+
+    def generator(self, *, real: Tensor, fake: Tensor) -> Tensor:
+        return fake.mean()
+
+
+def _loss(kind: type, *, name: str = "non_saturating") -> Callable[[], Undo]:
+    return lambda: _replaced(LOSSES, {name: kind})
 
 
 # --- networks
@@ -110,6 +117,27 @@ class Deaf(OfGenerator):
         return self.inner(latents * 0.01, labels)
 
 
+class OneLatent(OfGenerator):
+    """One latent vector for all of a batch, as of a draw outside the loop over it."""
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return self.inner(latents[:1].expand_as(latents), labels)
+
+
+class Half(OfGenerator):
+    """Images in [-0.5, 0.5]."""
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return 0.5 * self.inner(latents, labels)
+
+
+class SaturatedTanh(OfGenerator):
+    """Behind the last layer a bias that was set far above zero: white, with hardly a gradient."""
+
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.tanh(self.inner(latents, labels) + 6.0)
+
+
 class DeadReLU(nn.Module):
     """A ReLU behind a bias that was set far below zero."""
 
@@ -137,6 +165,18 @@ class DeadDiscriminator(Discriminator):
         return self.inner(images, labels)
 
 
+class PositiveDiscriminator(Discriminator):
+    """A ReLU behind the last layer, which belongs behind the others: logits below zero are all the same."""
+
+    def __init__(self, inner: Discriminator) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Verdict:
+        verdict = self.inner(images, labels)
+        return verdict._replace(logits=F.relu(verdict.logits))
+
+
 # --- data
 
 
@@ -153,6 +193,17 @@ def _unit_to_device(self: ImageData, batch: Tensor, device: torch.device, datalo
 def _shuffled_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
     images, labels = self.split("train").gather(batch)
     return images.float().div_(127.5).sub_(1), labels.roll(7)  # images were shuffled, labels with another order
+
+
+def _negative_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
+    images, labels = self.split("train").gather(batch)
+    return images.float() / 255 - 1, labels  # in [-1, 0]
+
+
+def _random_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
+    images, labels = self.split("train").gather(batch)
+    order = torch.randperm(len(labels), generator=torch.Generator().manual_seed(int(batch.sum())))
+    return images.float().div_(127.5).sub_(1), labels[order]
 
 
 # --- the step
@@ -256,5 +307,13 @@ BUGS: dict[str, Callable[[], Undo]] = {
     "D stops halfway": _halfway(_rate(0, 1e-6)),
     "only ones halfway": _halfway(_ones),
     "narrow latents halfway": _halfway(_narrow),
+    "sign of G's hinge loss": _loss(HingeSign, name="hinge"),
+    "one latent for a batch": lambda: _wrapped(generator=OneLatent),
+    "fake in -0.5..0.5": lambda: _wrapped(generator=Half),
+    "saturated tanh": lambda: _wrapped(generator=SaturatedTanh),
+    "ReLU on D's logits": lambda: _wrapped(discriminator=PositiveDiscriminator),
+    "real in -1..0": lambda: _patched(ImageData, "transfer_batch_to_device", _negative_to_device),
+    "labels at random": lambda: _patched(ImageData, "transfer_batch_to_device", _random_to_device),
+    "float8 weights, short": _rounding(torch.float8_e5m2),
     "fakes detached": lambda: _patched(Objective, "generator", _stale),
 }

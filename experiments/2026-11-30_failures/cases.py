@@ -1,8 +1,8 @@
 """The runs of the benchmark: what is typed, or what mistake is made, and which states name it rightly."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 
 BASE = [
@@ -18,7 +18,10 @@ ARCHITECTURES = {
     ],
     "resnet": ["model=resnet", "model.width=6", "data.batch_size=16", "trainer.max_steps=500"],
 }
-EVALUATE_EVERY = {"dcgan": 50, "mlp": 100, "resnet": 50}
+# Of FRESH alone.
+DEEP = ["model=dcgan", "model.width=8", "model.dense_units=null", "model.base_convs=1", "model.upsample=pixel_shuffle"]
+ARCHITECTURES["deep"] = [*DEEP, "model.init=orthogonal", "data.batch_size=64", "trainer.max_steps=600"]
+EVALUATE_EVERY = {"dcgan": 50, "mlp": 100, "resnet": 50, "deep": 50}
 FEW = "data=folder data.folder=few.npz data.resolution=28 data.channels=1"  # 200 images of MNIST, made by run.py
 
 
@@ -54,7 +57,7 @@ class Cause:
 
     states: tuple[str, ...]
     ways: dict[str, str]
-    architectures: tuple[str, ...] = ("dcgan", "mlp", "resnet")
+    architectures: tuple[str, ...] = ("dcgan", "mlp", "resnet")  # of ``CAUSES``
 
 
 WON, BLIND = "discriminator_won", "discriminator_blind"
@@ -146,6 +149,41 @@ LATE: dict[str, Cause] = {
     "late: narrow latents": Cause((SAMPLES, CLASSES), {"": "bug:narrow latents halfway"}),
 }
 
+# Judged when the monitor was changed after the first judgement: every cause in another way, two new causes, another
+# architecture, another seed. What names them rightly was written before they were run.
+FRESH: dict[str, Cause] = {
+    "fresh: D too strong": Cause((WON, NOT_LEARNING), {"": "loss=minimax optimizer.generator.lr=1e-5"}),
+    "fresh: D too weak": Cause((BLIND, CLASSES, SAMPLES), {"": "model.discriminator.dropout=0.9"}),
+    "fresh: G's rate too high": Cause(
+        (DIVERGING, OSCILLATING, CLASSES, SAMPLES, WON), {"": "optimizer.generator.lr=0.3"}
+    ),
+    "fresh: collapse to few classes": Cause(
+        (CLASSES, SAMPLES, OSCILLATING), {"": "model.discriminator.width=2 optimizer.generator.lr=3e-3"}
+    ),
+    "fresh: collapse within classes": Cause((SAMPLES,), {"": "model.conditional=true bug:one latent for a batch"}),
+    "fresh: oscillation": Cause(
+        (OSCILLATING, DIVERGING, WON, CLASSES, SAMPLES),
+        {"": "optimizer=sgd optimizer.lr=0.1 optimizer.momentum=0.99 optimizer.schedule=constant"},
+    ),
+    "fresh: not finite": Cause((DIVERGING, WON), {"": "loss=least_squares optimizer=sgd optimizer.lr=1000"}),
+    "fresh: dead activations in G": Cause((BLIND, SAMPLES, CLASSES, NOT_LEARNING, WON), {"": "bug:saturated tanh"}),
+    "fresh: dead activations in D": Cause((BLIND, SAMPLES, CLASSES, NOT_LEARNING), {"": "bug:ReLU on D's logits"}),
+    "fresh: memorising D": Cause((MEMORISING, WON), {"": f"{FEW} optimizer.discriminator.lr=2e-3"}),
+    "fresh: pixel range of real": Cause((WON, NOT_LEARNING), {"": "bug:real in -1..0"}),
+    "fresh: pixel range of fake": Cause((WON, NOT_LEARNING), {"": "bug:fake in -0.5..0.5"}),
+    "fresh: labels at random": Cause((NOT_LEARNING,), {"": "model.conditional=true bug:labels at random"}),
+    "fresh: a sign flipped": Cause(
+        (WON, BLIND, DIVERGING, NOT_LEARNING), {"": "loss=hinge bug:sign of G's hinge loss"}
+    ),
+    "fresh: batch norm of both": Cause(
+        (NOT_LEARNING, WON, SAMPLES, CLASSES),
+        {"": "model.conditional=true model.discriminator.norm=batch bug:batch norm of both"},
+    ),
+    "fresh: precision too low": Cause((NOT_LEARNING, BLIND, WON, DIVERGING), {"": "bug:float8 weights, short"}),
+    "fresh: no gradient for G": Cause((NOT_LEARNING, WON), {"": "bug:fakes detached"}),
+    "fresh: rates too low": Cause((NOT_LEARNING,), {"": "optimizer.lr=1e-7"}),
+}
+
 HEALTHY: dict[str, dict[str, str]] = {
     "dcgan": {
         "default": "",
@@ -200,16 +238,44 @@ HEALTHY: dict[str, dict[str, str]] = {
         "adamw": "optimizer=adamw optimizer.lr=1e-3",
         "least_squares": "loss=least_squares",
     },
+    "deep": {
+        "default": "",
+        "hinge": "loss=hinge",
+        "least_squares": "loss=least_squares",
+        "relativistic_average": "loss=relativistic_average",
+        "r1": "penalty=r1 model.discriminator.norm=none",
+        "projection": "model.conditional=true",
+        "spectral hinge": "loss=hinge model.discriminator.norm=spectral",
+        "adamw": "optimizer=adamw optimizer.lr=2e-3",
+        "cosine": "optimizer.schedule=cosine optimizer.warmup=50",
+        "two updates": "d_steps=2 trainer.max_steps=400",
+        "fashion": "data=fashion_mnist",
+        "smoothing": "loss.label_smoothing=0.1",
+    },
 }
+
+
+FIRST = ("dcgan", "mlp", "resnet")  # architectures of the two halves
 
 
 def cases() -> list[Case]:
     """All of them, in the order of the queue."""
     failing = [list(_of_cause(name, cause)) for name, cause in CAUSES.items()]
-    in_turn = [case for row in zip_longest(*failing) for case in row if case]
-    healthy = [case for row in zip_longest(*(list(_healthy(name)) for name in HEALTHY)) for case in row if case]
-    queue = [case for pair in zip_longest(in_turn, healthy) for case in pair if case]
-    return queue + [_case(name, each, "", cause.ways[""]) for each in HEALTHY for name, cause in LATE.items()]
+    in_turn = _in_turn(failing)
+    healthy = _in_turn([list(_healthy(name)) for name in FIRST])
+    late = [_case(name, each, "", cause.ways[""]) for each in FIRST for name, cause in LATE.items()]
+    return _in_turn([in_turn, healthy]) + late + fresh()
+
+
+def fresh() -> list[Case]:
+    """Those of ``FRESH``, and every healthy one with another seed."""
+    failing = [_case(name, each, "", cause.ways[""]) for each in HEALTHY for name, cause in FRESH.items()]
+    healthy = _in_turn([list(_healthy(name)) for name in HEALTHY])
+    return [replace(case, seed=1) for case in _in_turn([failing, healthy])]
+
+
+def _in_turn(queues: Iterable[list[Case]]) -> list[Case]:
+    return [case for row in zip_longest(*queues) for case in row if case]
 
 
 def _of_cause(name: str, cause: Cause) -> Iterator[Case]:

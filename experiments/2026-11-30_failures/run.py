@@ -1,7 +1,7 @@
 """The queue: every run of the benchmark that has no line in ``results.jsonl`` yet, one after the other, on one thread.
 
     python experiments/2026-11-30_failures/run.py            # DCGAN_DATA says where MNIST and Fashion-MNIST are
-    python experiments/2026-11-30_failures/run.py late       # only causes that begin so
+    python experiments/2026-11-30_failures/run.py fresh      # only what is judged at last
 
 Causes, architectures and healthy runs alternate, so that a queue which is stopped early has some of everything.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from cases import cases
+from cases import cases, fresh
 from one_run import record, write_trace
 
 from dcgan.data.readers import read
@@ -55,8 +55,7 @@ def main() -> None:
     os.chdir(scratch)
     if not Path("few.npz").exists():
         few_images(Path("few.npz"))
-    some = sys.argv[1] if len(sys.argv) > 1 else ""
-    todo = [case for case in cases() if case.id not in done() and case.cause.startswith(some)]
+    todo = [case for case in (fresh() if sys.argv[1:] == ["fresh"] else cases()) if case.id not in done()]
     print(f"{len(todo)} runs to do", flush=True)
     for case in todo:
         try:

@@ -2,6 +2,7 @@
 
 python experiments/2026-11-30_failures/score.py tune     # thresholds of the baselines are fixed on this half
 python experiments/2026-11-30_failures/score.py judge    # and judged on this one
+python experiments/2026-11-30_failures/score.py fresh    # of the second attempt, fixed on all runs before
 """
 
 import statistics
@@ -11,11 +12,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from cases import CAUSES, LATE
+from cases import CAUSES, FRESH as FRESH_CAUSES, LATE
 from detectors import BASELINES, Said, Series, Threshold, monitor, thresholds
-from traces import AFTER, JUDGE, TUNE, Judged, Traced, read_all
+from traces import AFTER, FRESH, JUDGE, TUNE, Judged, Traced, read_all
 
-ALL = {**CAUSES, **LATE}
+ALL = {**CAUSES, **LATE, **FRESH_CAUSES}
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def best_threshold(runs: Sequence[Judged], series: Callable[[Traced], Series], *
 def parts() -> dict[str, list[Judged]]:
     """Both halves, and what fails late, beside which the judged half's healthy runs stand."""
     runs = read_all()
-    found = {half: [one for one in runs if one.traced.half == half] for half in (TUNE, JUDGE, AFTER)}
+    found = {half: [one for one in runs if one.traced.half == half] for half in (TUNE, JUDGE, AFTER, FRESH)}
     found[AFTER] += [one for one in found[JUDGE] if one.kind == "healthy"]
     return found
 
@@ -116,6 +117,8 @@ COSTS = {"duality gap": "gap", "FID above its lowest": "evaluations"}
 
 def table(half: str) -> str:
     tuning, runs = parts()[TUNE], parts()[half]
+    if half == FRESH:
+        tuning = [*tuning, *parts()[JUDGE], *[one for one in parts()[AFTER] if one.traced.cause]]
     false = max(1, len(score(tuning, monitor).false))
     ours = score(runs, monitor)
     lines = [

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from onset import Controls, Onset, Run, onset
 from dcgan.runs.signals import Reference, Signals
 
 HERE = Path(__file__).parent
-TUNE, JUDGE, AFTER = "tune", "judge", "late"
+TUNE, JUDGE, AFTER, FRESH = "tune", "judge", "late", "fresh"
 
 
 @dataclass
@@ -43,7 +43,12 @@ class Traced:
 
     @property
     def half(self) -> str:
-        """By cause and architecture; healthy runs by recipe; what fails late was run when both halves were done."""
+        """By cause and architecture; healthy runs by recipe; what fails late was run when both halves were done.
+
+        The fresh runs, by their seed, when that was done too.
+        """
+        if self.result["seed"]:
+            return FRESH
         if self.cause in LATE:
             return AFTER
         if self.cause:
@@ -55,7 +60,10 @@ class Traced:
     @property
     def signals(self) -> list[Signals]:
         """Every look; with the FID of the evaluations that a run has, every 500 steps."""
-        return [_signals(line, self.lines.get("evaluation", [])) for line in self.lines.get("signals", [])]
+        looks = self.lines.get("signals", [])
+        if "distance" not in looks[0]:  # of the first runs it was measured later
+            looks = [{**look, "distance": one} for look, one in zip(looks, distances()[self.id], strict=True)]
+        return [_signals(line, self.lines.get("evaluation", [])) for line in looks]
 
     @property
     def reference(self) -> Reference:
@@ -75,6 +83,13 @@ class Traced:
             self.result["steps"],
             self.result["error"] is not None,
         )
+
+
+@cache
+def distances() -> dict[str, list[float | None]]:
+    """Of the first runs, look by look."""
+    lines = (json.loads(line) for line in (HERE / "distances.jsonl").read_text().splitlines())
+    return {line["id"]: line["distances"] for line in lines}
 
 
 def _signals(line: dict[str, Any], evaluations: list[dict[str, Any]]) -> Signals:
@@ -101,6 +116,11 @@ def read_all() -> list[Judged]:
     """Every finished run."""
     results = [json.loads(line) for line in (HERE / "results.jsonl").read_text().splitlines()]
     traced = [Traced(result) for result in results]
+    return [one for some in (False, True) for one in _judged([one for one in traced if (one.half == FRESH) == some])]
+
+
+def _judged(traced: list[Traced]) -> list[Judged]:
+    """What the onset rule says of each, its controls being the others."""
     runs = [one.run for one in traced]
     controls = {}
     for name in ARCHITECTURES:
