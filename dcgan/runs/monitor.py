@@ -136,6 +136,7 @@ def curves(seen: Signals, found: Finding, real: Reference) -> Mapping[str, float
         "spread": seen.spread,
         "classes": class_share(seen, real),
         "moved": seen.moved,
+        "distance": seen.distance,
         "state": STATES.index(found.state),
     }
     return {f"health/{name}": value for name, value in values.items() if value is not None}

@@ -37,6 +37,10 @@ class Bounds:
     still: float = 0.01  # change between two looks, of the real images' spread, that is none
     mean: float = 0.25  # mean pixel of the samples less that of real images; black to white is 2
     wide: float = 1.7  # spread of the samples, over the real images'
+    # Squared distance of the samples' mean features from the real images', over these images' variance: real images
+    # 0.03, healthy convolutions below 0.3 from step 300 on, an MLP at 3 until step 500; so from step `late` on this
+    # much, and before in proportion more
+    far: float = 1.0
 
 
 HEALTHY = "healthy"
@@ -172,6 +176,12 @@ def _not_learning(look: Look) -> list[Sign]:
     if seen.obeyed is not None and ((look.share or 0.0) >= bounds.told or seen.step >= bounds.late):
         figure = f"{seen.obeyed:.0%} of samples are of the class that they were asked for ({bounds.obeyed:.0%})"
         signs.append(Sign(_over(bounds.obeyed, seen.obeyed), figure))
+    if seen.distance is not None:
+        bound = bounds.far * max(1.0, bounds.late / seen.step)
+        figure = (
+            f"samples are {seen.distance:.3g} times as far from real images as these from one another ({bound:.2g})"
+        )
+        signs.append(Sign(seen.distance / bound, figure))
     if seen.moved is not None:
         signs.append(
             Sign(

@@ -29,7 +29,7 @@ def monitor(traced: Traced, bounds: Bounds | None = None, patience: int = PATIEN
     said = []
     for seen in traced.signals:
         counted = diagnosis.suspects or seen.step % COUNT_EVERY == 0  # as the monitor does
-        finding = diagnosis.see(seen if counted else replace(seen, classes=None, obeyed=None))
+        finding = diagnosis.see(seen if counted else replace(seen, classes=None, obeyed=None, distance=None))
         said.append(Said(seen.step, "" if finding.healthy else finding.state))
     return said
 

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from cases import CAUSES, FRESH as FRESH_CAUSES, LATE
+from cases import CAUSES, LATE
+from cases import FRESH as FRESH_CAUSES
 from detectors import BASELINES, Said, Series, Threshold, monitor, thresholds
 from traces import AFTER, FRESH, JUDGE, TUNE, Judged, Traced, read_all
 

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from dcgan.metrics.shape import effective_rank, shape_of
+from dcgan.metrics.shape import effective_rank, mean_distance, shape_of
 
 
 def test_the_effective_rank_of_what_is_known() -> None:
@@ -21,3 +21,11 @@ def test_images_of_one_colour_each() -> None:
     assert shape_of(images) == pytest.approx((1, 1, 0, 1))
     assert shape_of(images * 0.5) == pytest.approx((1, 0.5, 0, 0))
     assert all(math.isnan(number) for number in shape_of(images * math.inf))
+
+
+def test_how_far_means_are_apart_over_the_variance() -> None:
+    """Known means, 3 apart; real ones lie 1 from theirs in each of two dimensions, so 2 squared: 9 / 2."""
+    real = torch.tensor([[1.0, 1.0], [-1.0, -1.0]]).double()
+    assert mean_distance(real, real) == 0
+    assert mean_distance(real * 5 + torch.tensor([3.0, 0.0]), real) == pytest.approx(9 / 2)
+    assert mean_distance((real + 3) * 10, (real + 1) * 10) == pytest.approx(8 / 2)

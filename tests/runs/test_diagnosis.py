@@ -36,6 +36,7 @@ WELL: dict[str, Any] = {
     "saturated": 0.0,
     "classes": (8, 8, 5, 6, 7, 6, 6, 6, 5, 7),
     "obeyed": None,
+    "distance": 0.1,
     "fid": 20.0,
 }
 AGAINST = {
@@ -190,6 +191,14 @@ def test_narrow_samples_of_another_brightness_are_no_collapse() -> None:
     found = diagnosed(*[narrow | {"mean": 0.8}] * 3).finding
     assert found.state == "not_learning"
     assert "mean pixel is off by +0.80" in found.figure
+
+
+@pytest.mark.parametrize(("start", "distance", "state"), [(450, 2.9, HEALTHY), (450, 3.1, "not_learning")])
+def test_samples_may_be_far_from_real_images_while_a_run_is_young(start: int, distance: float, state: str) -> None:
+    """1 from step 1,500 on, and 1,500 over the step before: at the first of these looks, 500, 3."""
+    assert diagnosed(*[{"distance": distance}] * 3, start=start).finding.state == state
+    assert diagnosed(*[{"distance": 1.1}] * 3, start=4000).finding.state == "not_learning"
+    assert diagnosed(*[{"distance": 0.9}] * 3, start=4000).finding.healthy
 
 
 def test_labels_count_once_digits_are_drawn() -> None:

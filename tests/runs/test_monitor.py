@@ -76,7 +76,7 @@ def test_it_says_what_goes_wrong_once_and_when_it_is_over(ill: Any, command: Com
     drawn = {event.step: STATES[int(event.value)] for event in events.Scalars("health/state")}
     assert [step for step, state in drawn.items() if state != "healthy"] == [8, 10, 12]
     assert {tag for tag in events.Tags()["scalars"] if tag.startswith("health/")} == {
-        f"health/{name}" for name in ("ordered", "recognised", "rank", "spread", "moved", "state")
+        f"health/{name}" for name in ("ordered", "recognised", "rank", "spread", "moved", "distance", "state")
     }
 
 
@@ -108,6 +108,17 @@ def test_a_run_is_stopped_and_keeps_what_was_well(ill: Any, command: Command, wo
     again = command("train", *stopped.rpartition("python -m dcgan.train ")[2].split(), "trainer.max_steps=14")
     assert again.code == 0, again.err
     assert read_status(workdir / "outputs" / "N")["rollbacks"][0]["back_to"] == 6
+
+
+def test_what_goes_wrong_from_the_start_goes_back_to_it(
+    ill: Any, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In its warm-up nothing is held against a run: no checkpoint of it is known to be well."""
+    ill(lambda step, rates: step > 8 and rates["discriminator"] > 0.001)
+    monkeypatch.setattr(monitor, "Diagnosis", partial(Diagnosis, bounds=Bounds(warmup=8)))
+    result = command("train", *ACT)
+    assert result.code == 0, result.err
+    assert "health: step 12: back to step 0, at half optimizer.discriminator.lr (1 of 3; branches/1)\n" in result.err
 
 
 def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(

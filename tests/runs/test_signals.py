@@ -81,7 +81,7 @@ def test_looking_changes_nothing(words: list[str], mnist_root: Path, tmp_path: P
         numbers = [
             number
             for name, number in asdict(look).items()
-            if name not in ("moved", "returned", "classes", "obeyed", "fid")
+            if name not in ("moved", "returned", "classes", "obeyed", "distance", "fid")
         ]
         assert all(math.isfinite(number) for number in numbers), look
     assert (looks[0].moved, looks[1].returned) == (None, None)
@@ -148,6 +148,8 @@ def test_the_shape_of_samples(mnist_root: Path, tmp_path: Path, digits: FeatureS
     assert 30 < same.rank < 63
     assert same.spread == pytest.approx(1)
     assert (same.mean, same.saturated, same.classes) == (0, 0, probe.reference.classes)
+    assert same.distance == pytest.approx(0, abs=1e-9)
+    assert look(torch.zeros_like(real)).distance > 10  # type: ignore[operator]  # grey, as no image ever is
     assert same.logit_sampled == pytest.approx(same.logit_seen)
     one = look(real[:1].expand(64, -1, -1, -1))
     assert (one.rank, one.spread) == (pytest.approx(1), pytest.approx(0, abs=1e-6))
