@@ -1,5 +1,6 @@
 """The commands, as a person types them, on real MNIST."""
 
+import csv
 import json
 import os
 import re
@@ -652,13 +653,22 @@ def test_two_processes_make_one_run(workdir: Path) -> None:
     assert len((run / "provenance.jsonl").read_text().splitlines()) == 1
 
 
+def looks(run: Path) -> list[dict[str, float]]:
+    """What a monitor saw of samples, step by step."""
+    with (run / "csv" / "version_0" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["health/rank"]]
+    assert len(rows) == 3
+    return [{name: float(row[f"health/{name}"] or 0) for name in ("rank", "spread", "moved")} for row in rows]
+
+
 @pytest.mark.fault("another number of processes")
 def test_two_processes_compute_what_one_does(command: Command, workdir: Path) -> None:
-    """With all that draws or judges: latents, codes, penalty, augmentation, labels, power iterations, clipping."""
+    """With all that draws or judges: latents, codes, penalty, augmentation, labels, spectral norm, clipping, looks."""
     words = [
         *("model.conditional=true", "model.discriminator.norm=spectral", "model.norm=layer", "loss=relativistic"),
         *("penalty=wgan_gp", "augment=diffaugment", "optimizer.clip=1", "trainer.precision=32-true"),
         *("metrics=none", "trainer.max_steps=3", "d_steps=2", "seed=4", "ema.half_life=1"),
+        *("logger=csv", "health.every=1"),
     ]
     one = train(command, *words, "data.batch_size=16", "name=one")
     process = spawn(
@@ -675,7 +685,10 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     finally:
         process.kill()
     assert process.returncode == 0, err
-    alone, together = state(one)["state_dict"], state(Path(printed_run(out)))["state_dict"]
+    two = Path(printed_run(out))
+    alone, together = state(one)["state_dict"], state(two)["state_dict"]
+    for seen, expected in zip(looks(two), looks(one), strict=True):
+        assert seen == pytest.approx(expected, rel=1e-3)
     start = build_gan(config(*words)).state_dict()
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)
