@@ -178,9 +178,7 @@ def _not_learning(look: Look) -> list[Sign]:
         signs.append(Sign(_over(bounds.obeyed, seen.obeyed), figure))
     if seen.distance is not None:
         bound = bounds.far * max(1.0, bounds.late / seen.step)
-        figure = (
-            f"samples are {seen.distance:.3g} times as far from real images as these from one another ({bound:.2g})"
-        )
+        figure = f"samples' mean features are {seen.distance:.2g} of the variance off the real images' ({bound:.2g})"
         signs.append(Sign(seen.distance / bound, figure))
     if seen.moved is not None:
         signs.append(

@@ -66,12 +66,12 @@ def acted(case: Case) -> dict[str, Any]:
                 record_start(run, words)
         except (UnwellError, NotFiniteError) as caught:
             error = str(caught)
+        taken = json.loads(json.dumps(run.act.taken if run.act else []).replace(folder, "."))
         spent = time.process_time() - cpu
-        assert run.act is not None
         return {
             "id": case.id,
-            "taken": run.act.taken,
-            "stopped": error,
+            "taken": taken,
+            "stopped": error and error.replace(folder, "."),
             "steps": run.trainer.global_step,
             "evaluation": {"step": run.trainer.global_step, **Judge(run, ROOT).score(run)},
             "cpu_seconds": round(spent, 1),
