@@ -84,6 +84,7 @@ def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, flo
         runs.record_start(run, overrides)
         while (again := fit_or_go_back(run)) is not None:
             run, started = again, time.perf_counter()  # as of a run that is resumed
+            runs.record_status(run, state="running", process=this_process())
             runs.record_start(run, overrides)
     except BaseException as error:
         if run.stop.heard and isinstance(error, KeyboardInterrupt | SystemExit):  # told twice: stopped at once

@@ -238,7 +238,7 @@ class MLflow(Logger):
 
 @dataclass
 class HealthOn(Option):
-    every: Annotated[int, at_least(1)] = 50
+    every: Annotated[int, between(1, 10_000)] = 50  # until a look every step is kept, in checkpoints too
     patience: Annotated[int, at_least(1)] = 3
 
 

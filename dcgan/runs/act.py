@@ -1,7 +1,7 @@
 """``health=act``: a run that goes wrong does not go on so."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +10,34 @@ from lightning import Callback, Trainer
 from dcgan.config.options import HealthAct
 from dcgan.runs.checkpoints import LAST, Checkpoints, linked
 from dcgan.runs.load import SUFFIX
-from dcgan.runs.monitor import Monitor
+from dcgan.runs.monitor import Monitor, line
+from dcgan.runs.stop import told_to_stop
 from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 
 BEST = "best"
-LEFT_ALONE = "memorising"  # which images of the test split show, by which nothing is to be chosen
 
 
 class UnwellError(ValueError):
-    """A run that its monitor says goes wrong, and that is not to go on so."""
+    """A run that goes wrong, and is not to go on so.
+
+    Args:
+        told: what is wrong, as the monitor tells it.
+    """
+
+    def __init__(self, message: str, told: Mapping[str, Any]) -> None:
+        super().__init__(message)
+        self.told = told
 
 
 class Act(Callback):
-    """Ends a run when its monitor says that it goes wrong; until then, keeps the newest checkpoint that was well.
+    """Ends a run when its monitor finds that it goes wrong; until then, keeps the newest checkpoint that was well.
 
-    A run that memorises is told of, and goes on: that is seen on the test split, by which nothing is chosen.
+    Nothing is done by what held-out images show: a run that memorises is told of, and goes on while that is all.
 
     A checkpoint was well if the look after it had nothing against the run. Looks of the warm-up never have: what goes
-    wrong from the start goes back to it. Each is a folder of links beside the others,
-    so that keeping it costs no space until they are replaced.
+    wrong from the start goes back to it. Each is a folder of links beside the others, so that keeping it costs no space
+    until they are replaced.
 
     Args:
         monitor: which has looked in the same step before.
@@ -38,15 +46,6 @@ class Act(Callback):
 
     def __init__(self, monitor: Monitor, checkpoints: Checkpoints, config: HealthAct) -> None:
         self.monitor, self.checkpoints, self.config = monitor, checkpoints, config
-        self.taken: list[dict[str, Any]] = []  # the rollbacks so far
-
-    def state_dict(self) -> dict[str, Any]:
-        """What a resumed run must know."""
-        return {"taken": list(self.taken)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
-        self.taken = list(state_dict["taken"])
 
     def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
         """Keep where the run begins: every run was well then."""
@@ -55,26 +54,32 @@ class Act(Callback):
             keep(self.checkpoints.folder)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: GAN, *_: Any) -> None:  # type: ignore[override]
-        """After a look: stop, or keep the last checkpoint. After the last step there is nothing left to save."""
+        """After a look: stop, or keep the last checkpoint. After the last step there is nothing left to save.
+
+        A run that is told to stop does so, and this when it goes on.
+        """
         step = trainer.global_step
-        if step % self.monitor.every or step == trainer.max_steps:
+        if step % self.monitor.every or step == trainer.max_steps or told_to_stop(trainer):
             return
-        if not self.monitor.finding.healthy and self.monitor.finding.state != LEFT_ALONE:
-            raise UnwellError(f"step {step}: {self.monitor.line()}; {self._words()}")
-        if step > self.monitor.diagnosis.bounds.warmup and not self.monitor.diagnosis.suspects:
+        diagnosis = self.monitor.diagnosis
+        if not diagnosis.without_held_out.healthy:
+            told = self.monitor.told(diagnosis.without_held_out, trainer)
+            raise UnwellError(f"step {step}: {line(told)}; {self._words()}", told)
+        if step > diagnosis.bounds.warmup and not diagnosis.suspects:
             keep(self.checkpoints.folder)
 
     def _words(self) -> str:
         """What was done, and what a person may do."""
         if self.config.action != "stop":
             return "stopped by health=act"
-        line = f"python -m dcgan.train {pasted('resume', self.monitor.folder)} health.action=rollback"
-        return f"stopped by health=act; back to before it, at half the rate: {line}"
+        again = f"python -m dcgan.train {pasted('resume', self.monitor.folder)} health.action=rollback"
+        return f"stopped by health=act; back to before it, at half the rate: {again}"
 
 
 def kept(folder: Path) -> Path | None:
     """The newest folder of checkpoints in ``folder`` that were well; None: there is none."""
-    return max(folder.glob("healthy_*"), default=None)
+    there = [path for path in folder.glob("healthy_*") if _number(path) and (path / f"{LAST}.ckpt").exists()]
+    return max(there, key=_number, default=None)
 
 
 def keep(folder: Path) -> None:
@@ -82,8 +87,7 @@ def keep(folder: Path) -> None:
     last, before = folder / f"{LAST}.ckpt", kept(folder)
     if before is not None and (before / last.name).stat().st_mtime_ns == last.stat().st_mtime_ns:
         return
-    number = 1 + int(before.name.partition("_")[2]) if before else 0
-    temporary, target = folder / ".healthy", folder / f"healthy_{number:06d}"
+    temporary, target = folder / ".healthy", folder / f"healthy_{1 + (_number(before) if before else 0):06d}"
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     for path in names(folder, (LAST, BEST)):
@@ -91,6 +95,12 @@ def keep(folder: Path) -> None:
     temporary.rename(target)  # whole or not there
     if before is not None:
         shutil.rmtree(before)
+
+
+def _number(path: Path) -> int:
+    """Of a folder that ``keep`` made; 0: somebody else did."""
+    number = path.name.partition("_")[2]
+    return int(number) if number.isdecimal() else 0
 
 
 def names(folder: Path, checkpoints: Sequence[str]) -> list[Path]:

@@ -1,12 +1,12 @@
 """What state a run is in: one look after another comes in, and the state that they agree on comes out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from dcgan.runs.signals import Reference, Signals
-from dcgan.runs.signs import DIVERGING, HEALTHY, NO_SIGN, RULES, Bounds, Look, Sign, class_share
+from dcgan.runs.signs import DIVERGING, HEALTHY, MEMORISING, NO_SIGN, RULES, Bounds, Look, Sign, class_share
 
 
 class Finding(NamedTuple):
@@ -43,6 +43,7 @@ class Diagnosis:
     def __init__(self, real: Reference, *, patience: int, bounds: Bounds | None = None) -> None:
         self.real, self.patience, self.bounds = real, patience, bounds or Bounds()
         self.finding = Finding(HEALTHY, 0, "")
+        self.without_held_out = self.finding  # the same as if there had been no held-out images: what is acted on
         self._streaks = {state: _Streak() for state in RULES}
         self._step = 0  # of the last look
         self._share: float | None = None  # these two as ``Look`` has them
@@ -50,8 +51,12 @@ class Diagnosis:
 
     @property
     def suspects(self) -> bool:
-        """Whether the last look was against the run, be it said or not."""
-        return any(streak.against or streak.said for streak in self._streaks.values())
+        """Whether the last look was against the run, be it said or not; what held-out images show does not count."""
+        return any(streak.against or streak.said for state, streak in self._streaks.items() if state != MEMORISING)
+
+    def begin(self, step: int) -> None:
+        """Say of nothing that it began before ``step``, where nobody looked."""
+        self._step = step
 
     def see(self, seen: Signals) -> Finding:
         """Take one look into account, and say what state the run is in."""
@@ -64,21 +69,18 @@ class Diagnosis:
             if sign is not None:
                 self._count(self._streaks[state], sign.reached, first)
         self._step = seen.step
-        said = next((state for state in RULES if self._streaks[state].said), None)
-        if said is not None and self.finding.healthy and self._may_be_another(said):
-            said = None
-        if said is None:
-            self.finding = Finding(HEALTHY, self.finding.since if self.finding.healthy else seen.step, "")
-        else:
-            sign = signs[said]
-            figure = sign.figure if sign is not None else self.finding.figure
-            self.finding = Finding(said, self._streaks[said].since, figure)
+        self.finding = self._found(self.finding, list(RULES), signs)
+        others = [state for state in RULES if state != MEMORISING]
+        self.without_held_out = self._found(self.without_held_out, others, signs)
         return self.finding
 
-    def _may_be_another(self, said: str) -> bool:
-        """Whether looks have begun to be against the run for a reason that comes before: one waits for its answer."""
-        before = list(RULES)[: list(RULES).index(said)]
-        return any(self._streaks[state].against for state in before)
+    def _found(self, before: Finding, states: Sequence[str], signs: Mapping[str, Sign | None]) -> Finding:
+        """The first of the states that is said; a healthy run waits while looks begin to be against it for another."""
+        said = next((state for state in states if self._streaks[state].said), None)
+        if said is None or (before.healthy and any(self._streaks[one].against for one in states[: states.index(said)])):
+            return Finding(HEALTHY, before.since if before.healthy else self._step, "")
+        sign = signs[said]
+        return Finding(said, self._streaks[said].since, sign.figure if sign is not None else before.figure)
 
     def _sign(self, state: str, look: Look) -> Sign | None:
         """The strongest, if the look can tell; what is not finite is so of a run that diverges."""
@@ -101,11 +103,13 @@ class Diagnosis:
         """What a resumed run must know to say the same."""
         streaks = {state: asdict(streak) for state, streak in self._streaks.items()}
         classes = {"share": self._share, "had": self._had}
-        return {"finding": list(self.finding), "streaks": streaks, "step": self._step, **classes}
+        found = {"finding": list(self.finding), "without_held_out": list(self.without_held_out)}
+        return {**found, "streaks": streaks, "step": self._step, **classes}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
         self.finding, self._step = Finding(*state_dict["finding"]), state_dict["step"]
+        self.without_held_out = Finding(*state_dict.get("without_held_out", state_dict["finding"]))
         self._share, self._had = state_dict["share"], state_dict["had"]
         self._streaks = {state: _Streak(**state_dict["streaks"].get(state, {})) for state in RULES}
 

@@ -52,6 +52,9 @@ class Monitor(Callback):
         self.every = config.health.every
         self.diagnosis = Diagnosis(probe.reference, patience=config.health.patience)
         self.said: dict[str, Any] = {}  # as status.json has it; empty: there was no look yet
+        self.taken: list[
+            dict[str, Any]
+        ] = []  # the rollbacks so far, which a run without ``health=act`` stays slower by
         self._recorded = HEALTHY  # what stands there since this process began, where nothing means that
 
     @property
@@ -61,13 +64,22 @@ class Monitor(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
-        return {"probe": self.probe.state_dict(), "diagnosis": self.diagnosis.state_dict(), "said": self.said}
+        seen = {"probe": self.probe.state_dict(), "diagnosis": self.diagnosis.state_dict(), "said": self.said}
+        return {**seen, "taken": list(self.taken)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Go on from a checkpoint; one that was saved without a monitor may know of rollbacks alone."""
+        self.taken = list(state_dict.get("taken", ()))
+        if "said" not in state_dict:
+            return
         self.probe.load_state_dict(state_dict["probe"])
         self.diagnosis.load_state_dict(state_dict["diagnosis"])
         self.said = dict(state_dict["said"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: GAN) -> None:  # type: ignore[override]
+        """Of what was before nothing is known, unless there was a look then."""
+        if not self.said:
+            self.diagnosis.begin(trainer.global_step)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: GAN, optimizer: Optimizer) -> None:  # type: ignore[override]
         """Measure the gradient in a step that is looked at."""
@@ -94,12 +106,10 @@ class Monitor(Callback):
         seen = self.probe.look(trainer, gan, fid=fid, count=count)
         found = self.diagnosis.see(seen)
         log_scalars(trainer, curves(seen, found, self.probe.reference))
-        self.said = {"state": found.state, "since": found.since}
-        if not found.healthy:
-            self.said |= {"figure": found.figure, "knob": knob(found.state, self.config, rates=rates_of(trainer))}
+        self.said = self.told(found, trainer)
         if found.state != before.state:
             over = f"well again at step {found.since} ({before.state} since step {before.since} is over)"
-            self._say(over if found.healthy else self.line())
+            self._say(over if found.healthy else line(self.said))
         if found.state != self._recorded:
             self._record()
 
@@ -116,9 +126,16 @@ class Monitor(Callback):
         if status.get("state") == "running":  # a run that is only fitted, by hand, has none
             write_status(self.folder, **{**status, "health": self.said})
 
-    def line(self) -> str:
-        """What goes wrong: the state, since when, the figure that shows it, what to turn, and where to read."""
-        return f"{shown_health({'health': self.said})}: {self.said['figure']}; {self.said['knob']}; see {PAGE}"
+    def told(self, found: Finding, trainer: Trainer) -> dict[str, Any]:
+        """As ``status.json`` has it."""
+        if found.healthy:
+            return {"state": found.state, "since": found.since}
+        return {**found._asdict(), "knob": knob(found.state, self.config, rates=rates_of(trainer))}
+
+
+def line(told: Mapping[str, Any]) -> str:
+    """What goes wrong: the state, since when, the figure that shows it, what to turn, and where to read."""
+    return f"{shown_health({'health': told})}: {told['figure']}; {told['knob']}; see {PAGE}"
 
 
 def rates_of(trainer: Trainer) -> dict[str, float]:

@@ -10,9 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from dcgan.runs.act import BEST, Act, UnwellError, kept, names
-from dcgan.runs.checkpoints import LAST, PREVIOUS, AtomicCheckpointIO, linked, load_checkpoint
+from dcgan.runs.checkpoints import LAST, PREVIOUS, AtomicCheckpointIO, DamagedError, linked, load_checkpoint
 from dcgan.runs.dashboard import STEPPED
 from dcgan.runs.health import NotFiniteError
+from dcgan.runs.monitor import Monitor
 from dcgan.runs.remedies import REMEDIES
 from dcgan.runs.rewind import steps_after
 from dcgan.runs.run import Run, build_run, fit
@@ -37,27 +38,40 @@ def fit_or_go_back(run: Run) -> Run | None:
 def _went_back(run: Run, error: UnwellError | NotFiniteError) -> Run:
     """The run as it goes on from the newest checkpoint that was well; its folder reads as if it had gone so at once."""
     act, found = run.act, kept(run.folder / "checkpoints")
-    if act is None or act.config.action != "rollback" or found is None:
+    if act is None or act.config.action != "rollback" or run.stop.heard:
         raise error
-    if len(act.taken) >= act.config.rollbacks:
-        raise type(error)(f"{error}; health.rollbacks={act.config.rollbacks} were taken") from error
+    if found is None:
+        raise ValueError(f"{error}; no checkpoint was kept to go back to") from error
+    try:
+        return _back_to(found, run, act, error)
+    except (DamagedError, OSError) as reason:
+        raise ValueError(f"{error}; cannot go back: {reason}") from error
+
+
+def _back_to(found: Path, run: Run, act: Act, error: UnwellError | NotFiniteError) -> Run:
     checkpoint = load_checkpoint(found / f"{LAST}.ckpt")
-    network = error.network if isinstance(error, NotFiniteError) else REMEDIES[act.monitor.finding.state].network
+    known = max(act.monitor.taken, checkpoint["callbacks"].get(Monitor.__qualname__, {}).get("taken", []), key=len)
+    if len(known) >= act.config.rollbacks:
+        raise ValueError(f"{error}; health.rollbacks={act.config.rollbacks} were taken") from error
+    told = act.monitor.said if isinstance(error, NotFiniteError) else error.told
+    network = error.network if isinstance(error, NotFiniteError) else REMEDIES[told["state"]].network
     step, at = int(checkpoint["global_step"]), run.trainer.global_step
-    taken = [*act.taken, {**act.monitor.said, "at": at, "back_to": step, "slower": network}]
+    taken = [*known, {**told, "at": at, "back_to": step, "slower": network}]
     _slow_down(checkpoint, taken)
     _branch(run.folder, found, checkpoint, number=len(taken))
     _tell(taken, error, act)
     again = build_run(replace(run.config, resume=str(run.folder)), run.folder, start=run.last)
     if run.evaluation is not None and again.evaluation is not None:
         again.evaluation.judge = run.evaluation.judge
+    assert again.monitor is not None
+    again.monitor.taken = taken
     return again
 
 
 def _slow_down(checkpoint: dict[str, Any], taken: Sequence[Mapping[str, Any]]) -> None:
     """Lower the rates in a checkpoint by the rollbacks that it does not know of yet, and tell it of them."""
-    state = checkpoint["callbacks"][Act.__qualname__]
-    for one in taken[len(state["taken"]) :]:
+    state = checkpoint["callbacks"].setdefault(Monitor.__qualname__, {})  # of one that was saved without: nothing
+    for one in taken[len(state.get("taken", [])) :]:
         for group in checkpoint["optimizer_states"][STEPPED.index(one["slower"])]["param_groups"]:
             for key in ("lr", "initial_lr"):
                 group[key] *= FACTOR
@@ -75,7 +89,8 @@ def _branch(folder: Path, found: Path, checkpoint: dict[str, Any], *, number: in
         temporary.write_text("".join(f"{json.dumps(line)}\n" for line in steps_after(folder, step=step)))
     later = [path for path in there.glob("step_*") if _step_of(path) > step]
     for path in [*names(there, (LAST, BEST)), *later]:
-        linked(path, branch / path.name)
+        if not (branch / path.name).exists():  # else a process that was killed has come so far, or further
+            linked(path, branch / path.name)
     for path in [path for path in folder.glob("samples/step_*.png") if _step_of(path) > step]:
         path.replace(branch / path.name)
     for path in [*later, *names(there, (PREVIOUS, BEST))]:

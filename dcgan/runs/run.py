@@ -185,7 +185,7 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
 def record_status(run: Run, **status: Any) -> None:
     """Write ``status.json``, with the run's health once there was a look at it."""
     health = {"health": run.monitor.said} if run.monitor and run.monitor.said else {}
-    rollbacks = {"rollbacks": run.act.taken} if run.act and run.act.taken else {}
+    rollbacks = {"rollbacks": run.monitor.taken} if run.monitor and run.monitor.taken else {}
     write_status(run.folder, **status, **health, **rollbacks)
 
 

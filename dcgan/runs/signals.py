@@ -27,6 +27,7 @@ from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 
 NUMBER = 64  # images of each kind, and samples
+FEWEST = 12  # held-out images: fewer say by chance that a discriminator knows others better
 MOST_CLASSES = 20  # more than that cannot be counted on so few samples
 OF_STEPS = (
     *("logit_real", "logit_fake", "accuracy_real", "accuracy_fake", "ordered"),
@@ -102,8 +103,11 @@ class Probe:
         self.seed, self.space = seed, space
         seen = _some(data.split("train"), pack=pack)
         assert seen is not None  # check_batch has seen to it
-        self._seen, self._held_out = seen, _some(data.split("test"), pack=pack)
+        self._seen, self._held_out = seen, _some(data.split("test"), pack=pack, least=FEWEST)
         self.number = len(self._seen.labels)
+        # As many as are held out: with batch norm a discriminator judges more of them otherwise than fewer.
+        asked = min(self.number, len(self._held_out.labels)) if self._held_out else self.number
+        self._known = _some(seen, pack=pack, number=asked) or seen
         real = to_float(self._seen.images)
         shape = shape_of(real)
         self._real = self._extract(real, torch.device("cpu"))
@@ -157,7 +161,7 @@ class Probe:
             logit_sampled=float(sampled.mean()),
             recognised=_ordered(seen, held_out[0]) if held_out else None,
             rank=shape.rank,
-            spread=shape.spread / self.reference.spread,
+            spread=shape.spread / self.reference.spread if self.reference.spread else 1.0,
             moved=moved,
             returned=returned,
             mean=shape.mean - self.reference.mean,
@@ -181,7 +185,7 @@ class Probe:
     def _images(self, gan: GAN, samples: Tensor) -> Iterator[tuple[Tensor, Tensor | None]]:
         """What the discriminator is shown: images that it trains on, samples, and held-out images if there are."""
         num_classes = gan.generator.num_classes
-        yield to_float(self._seen.images.to(gan.device)), self._seen.labels
+        yield to_float(self._known.images.to(gan.device)), self._known.labels
         yield samples, class_of_samples(self.number, num_classes=num_classes)
         if self._held_out is not None:
             yield to_float(self._held_out.images.to(gan.device)), self._held_out.labels
@@ -209,7 +213,7 @@ class Probe:
         images = images.half()
         distances = [_distance(images.float(), before.float()) for before in self._samples]
         self._samples = [images, *self._samples[:1]]
-        moved = distances[0] / self.reference.spread if distances else None
+        moved = distances[0] / self.reference.spread if distances and self.reference.spread else None
         return moved, distances[1] / distances[0] if len(distances) > 1 and distances[0] else None
 
     def _of_steps(self) -> dict[str, Any]:
@@ -254,10 +258,10 @@ def _maybe(value: Tensor | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _some(split: InMemory, *, pack: int) -> InMemory | None:
-    """Images from all over a split, whole packs of them; None: too few for a batch."""
-    number = min(NUMBER, len(split.labels)) // pack * pack
-    return InMemory(*split.gather(subset(len(split.labels), number))) if number >= 2 * pack else None
+def _some(split: InMemory, *, pack: int, least: int = 2, number: int = NUMBER) -> InMemory | None:
+    """Images from all over a split, whole packs of them; None: fewer than ``least``, or too few for a batch."""
+    number = min(number, len(split.labels)) // pack * pack
+    return InMemory(*split.gather(subset(len(split.labels), number))) if number >= max(least, 2 * pack) else None
 
 
 @contextmanager

@@ -45,9 +45,10 @@ class Bounds:
 
 HEALTHY = "healthy"
 DIVERGING = "diverging"
+MEMORISING = "memorising"  # alone of what held-out images show, by which nothing is to be chosen
 # As TensorBoard numbers them. Of several that hold the first is said: what comes first may cause the others.
 STATES = (
-    *(HEALTHY, DIVERGING, "memorising", "discriminator_blind", "discriminator_won", "oscillating"),
+    *(HEALTHY, DIVERGING, MEMORISING, "discriminator_blind", "discriminator_won", "oscillating"),
     *("class_collapse", "sample_collapse", "not_learning"),
 )
 

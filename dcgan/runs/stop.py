@@ -77,6 +77,11 @@ def interrupted(trainer: Trainer) -> bool:
     return any(isinstance(callback, GracefulStop) and callback.received for callback in trainer.callbacks)  # type: ignore[attr-defined]
 
 
+def told_to_stop(trainer: Trainer) -> bool:
+    """Whether somebody asked this process, which stops after its next step at the latest."""
+    return any(isinstance(callback, GracefulStop) and callback.heard for callback in trainer.callbacks)  # type: ignore[attr-defined]
+
+
 def leave(trainer: Trainer, told: signal.Signals) -> NoReturn:
     """End a run that was told to stop and is saved, all its processes together, with what a scheduler understands.
 

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from dcgan.config.schema import CONF
 from dcgan.shell.errors import USER_ERRORS, explain, said_once
 from dcgan.shell.folders import folder_name, named
-from dcgan.shell.status import TakenError, write_status
+from dcgan.shell.status import TakenError, read_status, write_status
 from dcgan.shell.streams import Forgiving, forgiving
 from dcgan.shell.sweep import SweepSummary, failed
 from dcgan.shell.sweeper import DCGANSweeper
@@ -147,7 +147,8 @@ def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch, *, st
         line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
         print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
         if launch.told and entry == "train":
-            write_status(launch.told, state="failed", error=line)
+            stays = {key: value for key, value in read_status(launch.told).items() if key in ("health", "rollbacks")}
+            write_status(launch.told, state="failed", error=line, **stays)
         return None
     finally:
         gc.collect()  # a run holds itself in cycles; Python's own collector would let 90 MB a job pile up

@@ -66,7 +66,7 @@ def acted(case: Case) -> dict[str, Any]:
                 record_start(run, words)
         except (UnwellError, NotFiniteError) as caught:
             error = str(caught)
-        taken = json.loads(json.dumps(run.act.taken if run.act else []).replace(folder, "."))
+        taken = json.loads(json.dumps(run.monitor.taken if run.monitor else []).replace(folder, "."))
         spent = time.process_time() - cpu
         return {
             "id": case.id,

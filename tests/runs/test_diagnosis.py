@@ -94,7 +94,7 @@ def test_one_odd_look_says_nothing_and_takes_nothing_back(state: str) -> None:
     assert diagnosed(*[against, against, {}] * 5).finding.state == HEALTHY
     assert not diagnosed(against, {}).suspects
     said = diagnosed(*[against] * 3, *[{}, {}, against] * 3)
-    assert (said.finding.state, said.finding.since, said.suspects) == (state, 1001, True)
+    assert (said.finding.state, said.finding.since, said.suspects) == (state, 1001, state != "memorising")
     over = diagnosed(*[against] * 3, {}, {}, {})
     assert (over.finding.state, over.finding.since, over.suspects) == (HEALTHY, 1300, False)
 
@@ -164,6 +164,22 @@ def test_a_look_that_cannot_tell_is_neither_for_nor_against_a_state() -> None:
 def test_samples_that_are_not_of_the_class_that_was_asked_for_are_not_learnt() -> None:
     assert diagnosed(*[{"obeyed": 0.1}] * 3).finding.state == "not_learning"
     assert diagnosed(*[{"obeyed": 0.9}] * 3).finding.state == HEALTHY
+
+
+def test_what_held_out_images_show_hides_nothing_that_is_acted_on() -> None:
+    memory, collapse = AGAINST["memorising"], AGAINST["sample_collapse"]
+    found = diagnosed(*[memory] * 3, *[memory | collapse] * 3)
+    assert (found.finding.state, found.finding.since) == ("memorising", 1001)
+    assert (found.without_held_out.state, found.without_held_out.since) == ("sample_collapse", 1151)
+    alone = diagnosed(*[{}] * 3, *[collapse] * 3)
+    assert found.without_held_out == alone.without_held_out == alone.finding
+    assert diagnosed(*[memory] * 3).without_held_out.healthy
+
+
+def test_nothing_began_before_somebody_looked() -> None:
+    diagnosis = Diagnosis(REAL, patience=1)
+    diagnosis.begin(4000)
+    assert diagnosis.see(seen(4050, **AGAINST["sample_collapse"])).since == 4001
 
 
 def test_a_resumed_diagnosis_goes_on_where_it_was() -> None:

@@ -2,6 +2,10 @@
 
 import dataclasses
 import json
+import os
+import re
+import shutil
+import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -193,10 +197,92 @@ def test_a_process_that_dies_while_it_goes_back_goes_back_again(
 
     with monkeypatch.context() as patch:
         patch.setattr(rollback, "AtomicCheckpointIO", fail)
-        assert command("train", *ACT).err.endswith("error: gone\n")
+        assert command("train", *ACT).err.endswith("; cannot go back: gone\n")
     assert command("train", *ACT).code == 0
     run = workdir / "outputs" / "N"
     assert len(read_status(run)["rollbacks"]) == 1
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_rates_that_were_lowered_are_remembered_where_nobody_acts(ill: Any, command: Command, workdir: Path) -> None:
+    """A run goes on with ``health=on``, and then acts again; one that began with it goes back as well."""
+    ill(lambda step, rates: step > 6 and rates["discriminator"] > 0.001)
+    assert command("train", *ACT).code == 0
+    run = workdir / "outputs" / "N"
+    assert command("train", *RUN, "health=on", "trainer.max_steps=20").code == 0
+    assert len(read_status(run)["rollbacks"]) == 1
+    ill(lambda step, rates: step > 22 and rates["discriminator"] > 0.0005)
+    result = command("train", *ACT, "trainer.max_steps=30")
+    assert result.code == 0, result.err
+    assert "at half optimizer.discriminator.lr (2 of 3; branches/2)" in result.err
+    ill(lambda step, rates: False)
+    off = [word for word in RUN if not word.startswith(("health.", "name="))]
+    assert command("train", *off, "health=off", "name=late", "trainer.max_steps=7").code == 0
+    ill(lambda step, rates: step > 9 and rates["discriminator"] > 0.001)
+    late = [word for word in ACT if word != "name=N"]
+    result = command("train", *late, "name=late")
+    assert result.code == 0, result.err
+    assert "back to step 6, at half" in result.err or "back to step 7, at half" in result.err
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_what_cannot_go_back_says_why_it_failed_and_why_not(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: step > 6)
+    assert command("train", *RUN, "health=act").code == 1
+    run = workdir / "outputs" / "N"
+    (there,) = (run / "checkpoints").glob("healthy_*")
+    (run / "checkpoints" / "healthy_old").mkdir()  # a person's
+    (there / "last.ckpt").write_bytes(b"half of a file")
+    result = command("train", *ACT)
+    assert result.code == 1
+    line = result.err.splitlines()[-1]
+    assert re.search(r"discriminator won since step 7: .*; cannot go back: .*/last.ckpt is not a", line), line
+    shutil.rmtree(there)
+    assert command("train", *ACT).err.splitlines()[-1].endswith("; no checkpoint was kept to go back to")
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_a_run_that_is_told_to_stop_stops(
+    ill: Any, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the step in which it would have gone back, which it does when it goes on."""
+
+    def when(step: int, rates: dict[str, float]) -> bool:
+        if step == 8 and rates["discriminator"] > 0.001:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step > 4 and rates["discriminator"] > 0.001
+
+    ill(when)
+    assert command("train", *ACT).code == 143
+    assert read_status(workdir / "outputs" / "N")["state"] == "interrupted"
+    ill(lambda step, rates: step > 4 and rates["discriminator"] > 0.001)
+    again = command("train", *ACT)
+    assert again.code == 0
+    assert "at half optimizer.discriminator.lr (1 of 3; branches/1)" in again.err
+
+
+def test_a_run_that_was_taken_back_is_well_while_it_runs(ill: Any, command: Command, workdir: Path) -> None:
+    run, told = workdir / "outputs" / "N", dict[int, Any]()
+
+    def when(step: int, rates: dict[str, float]) -> bool:
+        told[step] = read_status(run)
+        return step > 6 and rates["discriminator"] > 0.001
+
+    ill(when)
+    assert command("train", *ACT).code == 0
+    assert "health" not in told[14] or told[14]["health"]["state"] == "healthy"
+    assert (told[14]["state"], told[14]["rollbacks"][0]["back_to"]) == ("running", 6)
+
+
+def test_what_stopped_a_job_of_a_sweep_stays_known(ill: Any, command: Command, workdir: Path) -> None:
+    ill(lambda step, rates: step > 6)
+    words = [word for word in RUN if word not in ("name=N", "resume=auto")]
+    command("train", "-m", *words, "health=act", "seed=0")
+    (status,) = (read_status(path.parent) for path in Path().rglob("status.json"))
+    assert (status["state"], status["health"]["state"]) == ("failed", "discriminator_won")
 
 
 def test_nothing_is_done_by_what_the_test_split_shows(ill: Any, command: Command, workdir: Path) -> None:

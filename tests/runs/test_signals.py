@@ -5,6 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from conftest import config
@@ -168,6 +169,19 @@ def test_the_shape_of_samples(mnist_root: Path, tmp_path: Path, digits: FeatureS
     assert right is not None
     assert wrong is not None
     assert wrong < 0.1 < 0.9 < right
+
+
+@pytest.mark.parametrize(("held_out", "known"), [(400, 64), (20, 20), (11, 64)])
+def test_as_many_known_images_are_asked_for_as_unknown_ones(held_out: int, known: int, tmp_path: Path) -> None:
+    """With batch norm how many are judged together makes a difference; of under 12 nothing can be told."""
+    arrays = {f"x_{split}": np.zeros((n, 8, 8), np.uint8) for split, n in (("train", 100), ("test", held_out))}
+    np.savez(tmp_path / "some.npz", **arrays)
+    words = ["data=folder", f"data.folder={tmp_path / 'some.npz'}", "data.batch_size=8", "model=mlp", "model.width=4"]
+    run, (look,) = trained(tmp_path, tmp_path / "run", *words, steps=1, every=1)
+    probe = Probe(run.data, seed=0)
+    assert len(probe._known.labels) == known
+    assert (look.recognised is None) == (held_out < 12)
+    assert (look.spread, look.moved, look.distance) == (1, None, None)  # all images are the same: nothing to compare
 
 
 def test_memory_is_told_from_knowledge(mnist_root: Path, tmp_path: Path) -> None:
