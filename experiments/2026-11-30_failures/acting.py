@@ -147,5 +147,12 @@ def _steps(one: Judged) -> int:
     return int(next(word.partition("=")[2] for word in reversed(one.traced.result["words"]) if "max_steps" in word))
 
 
+def main() -> None:
+    if sys.argv[1:] == ["table"]:
+        print(table())
+    else:
+        run_queue()
+
+
 if __name__ == "__main__":
-    run_queue() if sys.argv[1:] != ["table"] else print(table())
+    main()
