@@ -94,7 +94,7 @@ def test_over_the_first_500_steps_of_every_recipe_nothing_is_said(
     if companions(f"experiment={recipe}"):
         arrays = {split: read("mnist", mnist_root, split=split)[0][:5000].squeeze(1) for split in ("train", "test")}
         np.savez("own.npz", **{f"x_{split}": images.numpy() for split, images in arrays.items()})
-        own = ["data.folder=own.npz", "data.batch_size=16", "metrics=none"]
+        own = ["data.folder=own.npz", "metrics=none"]
     short = [word for word in SHORT if not (own and word.startswith("metrics."))]
     words = ["trainer.max_steps=500", "trainer.max_epochs=null", "optimizer.schedule=constant"]
     result = command("train", f"experiment={recipe}", *short, *own, *words)
