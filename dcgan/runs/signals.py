@@ -106,8 +106,7 @@ class Probe:
         self._seen, self._held_out = seen, _some(data.split("test"), pack=pack, least=FEWEST)
         self.number = len(self._seen.labels)
         # As many as are held out: with batch norm a discriminator judges more of them otherwise than fewer.
-        asked = min(self.number, len(self._held_out.labels)) if self._held_out else self.number
-        self._known = _some(seen, pack=pack, number=asked) or seen
+        self._known = _first(seen, len(self._held_out.labels)) if self._held_out else seen
         real = to_float(self._seen.images)
         shape = shape_of(real)
         self._real = self._extract(real, torch.device("cpu"))
@@ -258,9 +257,13 @@ def _maybe(value: Tensor | None) -> float | None:
     return None if value is None else float(value)
 
 
-def _some(split: InMemory, *, pack: int, least: int = 2, number: int = NUMBER) -> InMemory | None:
+def _first(some: InMemory, number: int) -> InMemory:
+    return InMemory(some.images[:number], some.labels[:number])
+
+
+def _some(split: InMemory, *, pack: int, least: int = 2) -> InMemory | None:
     """Images from all over a split, whole packs of them; None: fewer than ``least``, or too few for a batch."""
-    number = min(number, len(split.labels)) // pack * pack
+    number = min(NUMBER, len(split.labels)) // pack * pack
     return InMemory(*split.gather(subset(len(split.labels), number))) if number >= max(least, 2 * pack) else None
 
 

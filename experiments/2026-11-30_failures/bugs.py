@@ -180,24 +180,19 @@ class PositiveDiscriminator(Discriminator):
 # --- data
 
 
-def _bytes_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
-    images, labels = self.split("train").gather(batch)
-    return images.float(), labels  # in [0, 255]
+def _real_in(low: float, high: float) -> Callable[[], Undo]:
+    """Real images in another range than -1 to 1."""
 
+    def to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
+        images, labels = self.split("train").gather(batch)
+        return images.float() / (255 / (high - low)) + low, labels  # as these traces were made, to the bit
 
-def _unit_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
-    images, labels = self.split("train").gather(batch)
-    return images.float() / 255, labels  # in [0, 1]
+    return lambda: _patched(ImageData, "transfer_batch_to_device", to_device)
 
 
 def _shuffled_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
     images, labels = self.split("train").gather(batch)
     return images.float().div_(127.5).sub_(1), labels.roll(7)  # images were shuffled, labels with another order
-
-
-def _negative_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
-    images, labels = self.split("train").gather(batch)
-    return images.float() / 255 - 1, labels  # in [-1, 0]
 
 
 def _random_to_device(self: ImageData, batch: Tensor, device: torch.device, dataloader_idx: int) -> Any:
@@ -292,8 +287,8 @@ BUGS: dict[str, Callable[[], Undo]] = {
     "latents scaled away": lambda: _wrapped(generator=Deaf),
     "dead ReLU in G": lambda: _wrapped(generator=_dead_generator),
     "dead ReLU in D": lambda: _wrapped(discriminator=DeadDiscriminator),
-    "real in 0..255": lambda: _patched(ImageData, "transfer_batch_to_device", _bytes_to_device),
-    "real in 0..1": lambda: _patched(ImageData, "transfer_batch_to_device", _unit_to_device),
+    "real in 0..255": _real_in(0, 255),
+    "real in 0..1": _real_in(0, 1),
     "labels shuffled": lambda: _patched(ImageData, "transfer_batch_to_device", _shuffled_to_device),
     "batch norm of both": lambda: _patched(Objective, "discriminator", _mixed),
     "float8 weights": _rounding(torch.float8_e4m3fn),
@@ -312,7 +307,7 @@ BUGS: dict[str, Callable[[], Undo]] = {
     "fake in -0.5..0.5": lambda: _wrapped(generator=Half),
     "saturated tanh": lambda: _wrapped(generator=SaturatedTanh),
     "ReLU on D's logits": lambda: _wrapped(discriminator=PositiveDiscriminator),
-    "real in -1..0": lambda: _patched(ImageData, "transfer_batch_to_device", _negative_to_device),
+    "real in -1..0": _real_in(-1, 0),
     "labels at random": lambda: _patched(ImageData, "transfer_batch_to_device", _random_to_device),
     "float8 weights, short": _rounding(torch.float8_e5m2),
     "fakes detached": lambda: _patched(Objective, "generator", _stale),

@@ -207,6 +207,7 @@ MISTAKES = [
     ("logger.name=paper", "logger.name=paper: must be one of tensorboard, csv, wandb, mlflow, none"),
     ("health=no", "health=no: no such option; there are act, off, on"),
     ("health.every=0", "health.every=0: must be at least 1"),
+    ("health.every=10001", "health.every=10001: must be at least 1, 10000 at most"),
     ("health.patience=0", "health.patience=0: must be at least 1"),
     ("health.action=stop", "health.action=stop: health=on has no use for it, only act; leave it out"),
     # combinations

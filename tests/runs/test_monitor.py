@@ -195,11 +195,14 @@ def test_a_process_that_dies_while_it_goes_back_goes_back_again(
     def fail() -> None:
         raise OSError("gone")
 
+    evaluated = [*ACT, "metrics=digits", "metrics.every=4", "metrics.num_samples=20"]
+    run = workdir / "outputs" / "N"
     with monkeypatch.context() as patch:
         patch.setattr(rollback, "AtomicCheckpointIO", fail)
-        assert command("train", *ACT).err.endswith("; cannot go back: gone\n")
-    assert command("train", *ACT).code == 0
-    run = workdir / "outputs" / "N"
+        assert command("train", *evaluated).err.endswith("; cannot go back: gone\n")
+    best = load_checkpoint(run / "branches" / "1" / "best.ckpt")["global_step"]
+    assert command("train", *evaluated).code == 0
+    assert load_checkpoint(run / "branches" / "1" / "best.ckpt")["global_step"] == best == 8
     assert len(read_status(run)["rollbacks"]) == 1
 
 
