@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch.callbacks import Callback, Timer
 from tqdm import tqdm
 
 from dcgan.runs.act import BEST, Act, UnwellError, kept, names
@@ -58,6 +59,9 @@ def _back_to(found: Path, run: Run, act: Act, error: UnwellError | NotFiniteErro
     step, at = int(checkpoint["global_step"]), run.trainer.global_step
     taken = [*known, {**told, "at": at, "back_to": step, "slower": network}]
     _slow_down(checkpoint, taken)
+    callbacks: Sequence[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]
+    for timer in (one for one in callbacks if isinstance(one, Timer)):  # of trainer.max_time: what is over stays over
+        checkpoint["callbacks"][timer.state_key] = timer.state_dict()
     _branch(run.folder, found, checkpoint, number=len(taken))
     _tell(taken, error, act)
     again = build_run(replace(run.config, resume=str(run.folder)), run.folder, start=run.last)

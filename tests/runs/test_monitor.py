@@ -9,10 +9,12 @@ import signal
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import TINY, Result
+from lightning.pytorch.callbacks import timer
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from test_diagnosis import AGAINST, WELL
 
@@ -151,6 +153,26 @@ def test_it_goes_back_at_half_the_rate_and_the_folder_reads_as_one_run(
         assert [group["initial_lr"] for group in rates] == [rate, 0.002]
     assert "lr: 0.002" in (run / "config.yaml").read_text()
     assert steps(run / "metrics.jsonl") == [4, 8, 12, 14, 16]
+
+
+@pytest.mark.trials
+@pytest.mark.fault("a run that goes wrong, taken back")
+def test_the_time_of_what_is_taken_back_is_over(
+    ill: Any, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+
+    def when(step: int, rates: dict[str, float]) -> bool:
+        clock[0] += 100
+        return step > 6 and rates["discriminator"] > 0.001
+
+    ill(when)
+    monkeypatch.setattr(timer, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+    result = command("train", *ACT, "trainer.max_time=00:01:00:00")
+    assert result.code == 0, result.err
+    assert "health: step 10: back to step 6" in result.err
+    state = load_checkpoint(workdir / "outputs" / "N" / "checkpoints" / "last.ckpt")["callbacks"]["Timer"]
+    assert state["time_elapsed"]["train"] >= 500 + 300  # looks at 2 to 10; then at 8, 10 and 12
 
 
 @pytest.mark.trials
