@@ -39,7 +39,7 @@ class Run:
     error: str
     records: list[Record]  # of FIDs, in the order in which they were measured
     origin: Mapping[str, Any] = field(default_factory=dict)  # the first line of its provenance
-    health: str = ""  # what went wrong while it trained, and since when; empty: nothing that is known
+    health: str = ""  # what went wrong while it trained, and what was done about it; empty: nothing that is known
 
     @cached_property
     def curve(self) -> list[Record]:

@@ -291,7 +291,7 @@ def _judged(run: Run, objective: Objective) -> float | None:
 def _unwell(unwell: Sequence[Run], num_runs: int) -> str:
     shown = "; ".join(f"{run.folder}: {run.health}" for run in unwell[:MOST_UNWELL])
     more = f"; and {len(unwell) - MOST_UNWELL} more" if len(unwell) > MOST_UNWELL else ""
-    return f"{len(unwell)} of {num_runs} runs ended unwell: {shown}{more}"
+    return f"{len(unwell)} of {num_runs} runs did not go well: {shown}{more}"
 
 
 def _apart(boards: Sequence[Board]) -> str:

@@ -74,11 +74,16 @@ def shown_results(status: Mapping[str, Any]) -> str:
 
 
 def shown_health(status: Mapping[str, Any]) -> str:
-    """What goes wrong in a run, and since when: ``class collapse since step 350``; empty: nothing that is known."""
-    health = status.get("health")
-    if not isinstance(health, dict) or health.get("state", "healthy") == "healthy":
-        return ""
-    return one_line(f"{str(health['state']).replace('_', ' ')} since step {health.get('since')}")
+    """What goes wrong in a run, and since when: ``class collapse since step 350``; and the rates that it was taken back
+    to, which are not those of its configuration. Empty: nothing that is known.
+    """
+    health, rollbacks, words = status.get("health"), status.get("rollbacks"), []
+    if isinstance(health, dict) and health.get("state", "healthy") != "healthy":
+        words.append(f"{str(health['state']).replace('_', ' ')} since step {health.get('since')}")
+    slower = [one.get("slower") for one in rollbacks if isinstance(one, dict)] if isinstance(rollbacks, list) else []
+    for network in sorted({str(network) for network in slower}):
+        words.append(f"optimizer.{network}.lr halved {slower.count(network)}x by health=act")
+    return one_line("; ".join(words))
 
 
 class TakenError(ValueError):

@@ -500,6 +500,7 @@ def test_nearest_by_hand() -> None:
 # --- CAS
 
 
+@pytest.mark.slow
 def test_cas_is_what_a_classifier_learns_from_samples_alone(mnist_root: Path) -> None:
     images, labels = read("mnist", mnist_root, split="train")
     test_images, test_labels = (part[:1000] for part in read("mnist", mnist_root, split="test"))

@@ -308,13 +308,14 @@ def test_values_scatter_as_written(sweep: Path) -> None:
     assert np.exp(row.group.logs) == pytest.approx([1.0, 1.02, 1.04])
 
 
-def test_runs_that_ended_unwell_are_named(sweep: Path, command: Callable[..., Any]) -> None:
+def test_runs_that_did_not_go_well_are_named(sweep: Path, command: Callable[..., Any]) -> None:
     first, second, *_ = sorted(path.parent for path in sweep.glob("*/status.json"))
-    health = {"state": "class_collapse", "since": 350}
-    (first / "status.json").write_text(json.dumps({"state": "finished", "health": health}))
+    health, slower = {"state": "class_collapse", "since": 350}, [{"slower": "discriminator"}] * 2
+    words = "class collapse since step 350; optimizer.discriminator.lr halved 2x by health=act"
+    (first / "status.json").write_text(json.dumps({"state": "finished", "health": health, "rollbacks": slower}))
     for other in ({"state": "healthy", "since": 0}, "?", {"since": 3}):  # of which nothing is said
-        (second / "status.json").write_text(json.dumps({"state": "finished", "health": other}))
+        (second / "status.json").write_text(json.dumps({"state": "finished", "health": other, "rollbacks": other}))
         result = command("report", f"run={sweep}")
-        assert f"1 of 6 runs ended unwell: {first}: class collapse since step 350\n" in result.out
+        assert f"1 of 6 runs did not go well: {first}: {words}\n" in result.out
     told = {row["run"]: row["health"] for row in rows(sweep)}
-    assert [told[str(run)] for run in (first, second)] == ["class collapse since step 350", ""]
+    assert [told[str(run)] for run in (first, second)] == [words, ""]

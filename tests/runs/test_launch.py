@@ -69,6 +69,7 @@ def test_two_nodes_make_one_run_and_die_together(nodes: list[subprocess.Popen[st
     assert read_status(run)["state"] == "failed", out
 
 
+@pytest.mark.trials
 @pytest.mark.fault("one of two processes is killed")
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="looks for processes in /proc")
 def test_the_death_of_a_process_ends_the_other(workdir: Path) -> None:
