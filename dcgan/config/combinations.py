@@ -160,7 +160,7 @@ IMPOSSIBLE = (
     ),
     Clash(
         "optimizer.warmup",
-        lambda keys: 0 <= keys["trainer.max_steps"] <= keys["optimizer.warmup"],
+        lambda keys: 0 <= keys["trainer.max_steps"] <= (keys["optimizer.warmup"] or 0),
         "must be below trainer.max_steps",
     ),
 )

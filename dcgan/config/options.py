@@ -152,7 +152,7 @@ class OfBoth:
     generator: Any = None  # an ``Optimizer`` each, once checked
     discriminator: Any = None
     schedule: Annotated[str, one_of("constant", "linear", "cosine")] = "constant"
-    warmup: Annotated[int, at_least(0)] = 0
+    warmup: Annotated[int | None, at_least(0)] = None
 
 
 @dataclass

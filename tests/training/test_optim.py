@@ -3,10 +3,12 @@ from itertools import pairwise
 
 import pytest
 import torch
-from conftest import config, options
+from conftest import composed, config, options
 from torch import nn
 
 from dcgan.config import options as config_options
+from dcgan.config.check import check
+from dcgan.config.schema import TrainConfig
 from dcgan.training.build import build_gan
 from dcgan.training.optim import OPTIMIZERS, SCHEDULES, learning_rate_factor
 
@@ -35,6 +37,23 @@ def test_the_rate_falls_over_whichever_ends_first(total: float, expected: list[f
     assert factors == pytest.approx(expected)
     slow = [learning_rate_factor("linear", warmup=0, step=i, total=4, time=i / 100) for i in range(4)]
     assert slow == pytest.approx([1, 0.75, 0.5, 0.25])
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        (["trainer.max_steps=5000"], 100),
+        (["trainer.max_steps=500"], 50),
+        (["trainer.max_steps=9"], 0),
+        (["trainer.max_steps=-1", "trainer.max_epochs=1"], 100),
+        (["trainer.max_steps=5000", "optimizer.warmup=200"], 200),
+        (["experiment=dcgan"], 0),  # which is what the paper says
+        (["experiment=folder_64", "data.folder=x"], 100),
+    ],
+)
+def test_a_warm_up_takes_a_hundred_steps_or_a_tenth_of_a_short_run(words: list[str], steps: int) -> None:
+    typed = check(composed(*words), TrainConfig, typed=words)
+    assert build_gan(typed).rates.warmup == steps
 
 
 def test_a_run_without_end_keeps_its_rate() -> None:
