@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from conftest import TINY, Result, companions, config, options, printed_run, recipes
+from conftest import ENTRIES, TINY, Result, companions, config, options, printed_run, recipes
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
@@ -551,6 +551,15 @@ def test_resume_refuses_what_would_make_it_another_run(command: Command, workdir
     assert_same(state(run), before)
 
 
+def test_a_run_whose_rates_have_fallen_is_not_told_to_go_on(command: Command, workdir: Path) -> None:
+    words = ["trainer.max_steps=2", "metrics=none", "optimizer.schedule=linear"]
+    run = train(command, *words)
+    refused = command("train", *TINY, *words, f"resume={run}")
+    generator = f"{run}/checkpoints/last.generator.safetensors"
+    assert refused.err.endswith(f"its rates have fallen to the end; start a new run, or one with init={generator}\n")
+    assert command("train", *TINY, *words, f"init={generator}", "name=again").code == 0
+
+
 # --- in processes of their own
 
 
@@ -752,3 +761,10 @@ def test_help_lists_groups_and_keys(workdir: Path) -> None:
     out, _ = spawn("--help").communicate()
     for part in ("model: dcgan, mlp", "d_steps: 1", "python -m dcgan.train [group=option ...]"):
         assert part in out
+
+
+@pytest.mark.parametrize("entry", sorted({*ENTRIES} - {"train", "tune"}))
+def test_help_lists_no_groups_that_would_be_refused(entry: str, workdir: Path) -> None:
+    out, _ = spawn("--help", entry=entry).communicate()
+    assert f"python -m dcgan.{entry} [" in out
+    assert "penalty" not in out

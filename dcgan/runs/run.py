@@ -23,6 +23,7 @@ from dcgan.runs.checkpoints import load_checkpoint, newest_whole
 from dcgan.runs.evaluation import Evaluation
 from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
 from dcgan.runs.health import NotFiniteError
+from dcgan.runs.load import SUFFIX
 from dcgan.runs.loggers import RunText, close, log_hyperparameters
 from dcgan.runs.monitor import Monitor
 from dcgan.runs.provenance import provenance
@@ -84,8 +85,12 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         start = start or checkpoint_in(folder)
     first_step = step_of(start) if start else 0
     if start and 0 <= config.trainer.max_steps <= first_step:
-        words = f"it stands at step {first_step} of trainer.max_steps={config.trainer.max_steps}; type a larger one"
-        raise NothingLeftError(f"resume={start.parents[1]}: {words}", step=first_step)
+        words = f"it stands at step {first_step} of trainer.max_steps={config.trainer.max_steps}"
+        more = "type a larger one"
+        if config.optimizer.schedule != "constant":  # a longer one would be another run from its first step on
+            generator = start.with_name(f"{start.stem}{SUFFIX}")
+            more = f"its rates have fallen to the end; start a new run, or one with {pasted('init', generator)}"
+        raise NothingLeftError(f"resume={start.parents[1]}: {words}; {more}", step=first_step)
     of_run = {"precision": hardware["precision"]} | (
         {"detect_anomaly": False} if start else {}
     )  # that of this time alone
