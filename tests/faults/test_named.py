@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import companions, options
+from conftest import companions, composed, options
 from PIL import Image
 from torch import Tensor
 
@@ -96,7 +96,9 @@ def test_over_the_first_500_steps_of_every_recipe_nothing_is_said(
         np.savez("own.npz", **{f"x_{split}": images.numpy() for split, images in arrays.items()})
         own = ["data.folder=own.npz", "metrics=none"]
     short = [word for word in SHORT if not (own and word.startswith("metrics."))]
+    warmup = composed(f"experiment={recipe}").optimizer.warmup
     words = ["trainer.max_steps=500", "trainer.max_epochs=null", "optimizer.schedule=constant"]
+    words += [f"optimizer.warmup={100 if warmup is None else warmup}"]  # that of a whole run
     result = command("train", f"experiment={recipe}", *short, *own, *words)
     assert result.code == 0, result.err
     assert "health:" not in result.err
