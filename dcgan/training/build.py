@@ -49,15 +49,8 @@ def build_gan(config: TrainConfig) -> GAN:
         d_steps=config.d_steps,
         ema_half_life=config.ema.half_life,
         fast=config.fast,
-        rates=Rates(optimizer.schedule, _warmup(config)),
+        rates=Rates(optimizer.schedule, optimizer.warmup),
     )
-
-
-def _warmup(config: TrainConfig) -> int:
-    """In steps; a short run is not to end in it."""
-    if config.optimizer.warmup is not None:
-        return int(config.optimizer.warmup)
-    return min(100, config.trainer.max_steps // 10) if config.trainer.max_steps >= 0 else 100
 
 
 def build_networks(config: TrainConfig) -> tuple[Generator, Discriminator]:

@@ -36,6 +36,9 @@ SCHEDULES: Mapping[str, Schedule] = {
 }
 
 
+WARMUP = 100  # without one, one seed in six never started: experiments/2026-11-30_warmup
+
+
 def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float, time: float = 0.0) -> float:
     """What every learning rate is multiplied by in generator step ``step``, the first being 0.
 
@@ -67,11 +70,11 @@ class Rates(NamedTuple):
 
     Args:
         schedule: of ``SCHEDULES``.
-        warmup: steps over which they rise at first.
+        warmup: steps over which they rise at first; None: ``WARMUP``, or a tenth of a shorter run.
     """
 
     schedule: str = "constant"
-    warmup: int = 0
+    warmup: int | None = 0
 
     def start(self, optimizers: Iterable[Optimizer]) -> None:
         """Keep what the schedule starts from, also after a resume."""
@@ -81,11 +84,12 @@ class Rates(NamedTuple):
     @property
     def change(self) -> bool:
         """Whether they do at all."""
-        return self.schedule != "constant" or self.warmup > 0
+        return self.schedule != "constant" or self.warmup != 0
 
     def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float, time: float = 0.0) -> None:
         """The rates of generator step ``step`` of ``total``, where the share ``time`` of the run's time is over."""
-        factor = learning_rate_factor(self.schedule, warmup=self.warmup, step=step, total=total, time=time)
+        warmup = int(min(WARMUP, total / 10)) if self.warmup is None else self.warmup
+        factor = learning_rate_factor(self.schedule, warmup=warmup, step=step, total=total, time=time)
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
             group["lr"] = group["initial_lr"] * factor
 
