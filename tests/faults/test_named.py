@@ -20,7 +20,13 @@ from dcgan.shell.status import read_status
 SHORT = ["trainer.gpus=0", "trainer.enable_progress_bar=false", "samples.every=100000", "checkpoints.every=100000"]
 SHORT += ["metrics.every=100000", "logger=none", "name=N", "resume=auto"]
 RUN = [*SHORT, "model=mlp", "data.batch_size=64", "optimizer.schedule=constant", "trainer.precision=32-true"]
-RUN += ["ema.half_life=0", "metrics.num_samples=100", "optimizer.generator.lr=1e-3", "optimizer.discriminator.lr=5e-4"]
+RUN += [
+    "ema.half_life=0",
+    "optimizer.warmup=0",
+    "metrics.num_samples=100",
+    "optimizer.generator.lr=1e-3",
+    "optimizer.discriminator.lr=5e-4",
+]
 
 CONVOLUTIONS = ["model=dcgan", "model.width=8", "model.dense_units=128"]
 CONVOLUTIONS += ["optimizer.generator.lr=2e-3", "optimizer.discriminator.lr=2e-3"]
