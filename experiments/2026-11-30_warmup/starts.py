@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from dcgan.data.readers import read
 
@@ -40,6 +41,15 @@ def start(words: list[str], folder: Path) -> list[float]:
         return [round(float(row["health/spread"]), 3) for row in csv.DictReader(file) if row["health/spread"]]
 
 
+def draw() -> None:
+    """`starts.png`: seed 1 on MNIST after 450 steps, without and with a warm-up."""
+    grids = [Image.open(FOLDER / f"mnist_{warmup}_1/samples/step_000450.png") for warmup in (0, 100)]
+    sheet = Image.new("L", (2 * grids[0].width + 12, grids[0].height), 255)
+    for number, grid in enumerate(grids):
+        sheet.paste(grid, (number * (grid.width + 12), 0))
+    sheet.save(HERE / "starts.png", optimize=True)
+
+
 def main() -> None:
     done = [json.loads(line) for line in OUT.read_text().splitlines()] if OUT.exists() else []
     prepare()
@@ -60,6 +70,7 @@ def main() -> None:
                 }
                 with OUT.open("a") as file:
                     file.write(json.dumps(line) + "\n")
+    draw()
 
 
 if __name__ == "__main__":
