@@ -1,4 +1,4 @@
-"""Do the first 450 steps of the defaults learn? A queue: with and without a warm-up, on MNIST and on 5,000 of it.
+"""Do the first steps of the defaults learn? A queue, with and without a warm-up.
 
     OMP_NUM_THREADS=1 python experiments/2026-11-30_warmup/starts.py
 
@@ -21,8 +21,12 @@ from dcgan.data.readers import read
 HERE = Path(__file__).parent
 OUT = HERE / "starts.jsonl"
 FOLDER = Path("outputs") / "starts"
-DATA = {"mnist": ["model=dcgan"], "5000": ["experiment=folder_small", f"data.folder={FOLDER / '5000.npz'}"]}
-SHORT = ["trainer.max_steps=450", "optimizer.schedule=constant", "metrics=none", "logger=csv", "samples.every=450"]
+SETTINGS = {
+    "mnist": ["model=dcgan", "trainer.max_steps=450"],
+    "5000": ["experiment=folder_small", f"data.folder={FOLDER / '5000.npz'}", "trainer.max_steps=450"],
+    "mnist_4e-3": ["model=dcgan", "trainer.max_steps=300", "optimizer.lr=4e-3"],
+}
+SHORT = ["optimizer.schedule=constant", "metrics=none", "logger=csv", "samples.every=450"]
 
 
 def prepare() -> None:
@@ -54,7 +58,7 @@ def main() -> None:
     done = [json.loads(line) for line in OUT.read_text().splitlines()] if OUT.exists() else []
     prepare()
     for seed in range(10):
-        for data, words in DATA.items():
+        for data, words in SETTINGS.items():
             for warmup in (0, 100):
                 asked = {"data": data, "warmup": warmup, "seed": seed}
                 if any(asked.items() <= line.items() for line in done):
