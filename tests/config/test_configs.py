@@ -92,8 +92,7 @@ def test_every_key_beside_the_options_is_in_its_file(entry: str) -> None:
             assert OmegaConf.select(plain, key, default="nothing") != "nothing", key
 
 
-RECIPES = [[], ["experiment=quick"]]
-RECIPES += [pytest.param([f"experiment={name}"], marks=pytest.mark.slow) for name in recipes() if name != "quick"]
+RECIPES = [[], *(pytest.param([f"experiment={name}"], marks=pytest.mark.slow) for name in recipes())]
 
 
 @pytest.fixture
