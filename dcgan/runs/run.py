@@ -89,7 +89,8 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         more = "type a larger one"
         if config.optimizer.schedule != "constant":  # a longer one would be another run from its first step on
             generator = start.with_name(f"{start.stem}{SUFFIX}")
-            more = f"its rates have fallen to the end; start a new run, or one with {pasted('init', generator)}"
+            more = "its rates have fallen to the end; start a new run"
+            more += f", or one with {pasted('init', generator)}" if generator.exists() else ""
         raise NothingLeftError(f"resume={start.parents[1]}: {words}; {more}", step=first_step)
     of_run = {"precision": hardware["precision"]} | (
         {"detect_anomaly": False} if start else {}
