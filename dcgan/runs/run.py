@@ -85,13 +85,7 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         start = start or checkpoint_in(folder)
     first_step = step_of(start) if start else 0
     if start and 0 <= config.trainer.max_steps <= first_step:
-        words = f"it stands at step {first_step} of trainer.max_steps={config.trainer.max_steps}"
-        more = "type a larger one"
-        if config.optimizer.schedule != "constant":  # a longer one would be another run from its first step on
-            generator = start.with_name(f"{start.stem}{SUFFIX}")
-            more = "its rates have fallen to the end; start a new run"
-            more += f", or one with {pasted('init', generator)}" if generator.exists() else ""
-        raise NothingLeftError(f"resume={start.parents[1]}: {words}; {more}", step=first_step)
+        raise NothingLeftError(_nothing_left(config, start), step=first_step)
     of_run = {"precision": hardware["precision"]} | (
         {"detect_anomaly": False} if start else {}
     )  # that of this time alone
@@ -109,6 +103,16 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         raise ValueError(f"health=act: is of one process, and this run has {trainer.world_size}; take health=on")
     asked = {name: getattr(callbacks, name) for name in ("evaluation", "grids", "stop", "monitor", "act")}
     return Run(resolved, folder, gan, data, trainer, start=start, first_step=first_step, **asked)
+
+
+def _nothing_left(config: TrainConfig, start: Path) -> str:
+    """A run that has taken all its steps, and what to do for more."""
+    steps, generator = config.trainer.max_steps, start.with_name(f"{start.stem}{SUFFIX}")
+    more = "type a larger one"
+    if config.optimizer.schedule != "constant":  # a longer one would be another run from its first step on
+        more = "its rates have fallen to the end; start a new run"
+        more += f", or one with {pasted('init', generator)}" if generator.exists() else ""
+    return f"resume={start.parents[1]}: it stands at step {step_of(start)} of trainer.max_steps={steps}; {more}"
 
 
 @rank_zero_only
