@@ -73,6 +73,7 @@ class Signals:
     obeyed: float | None  # the share of samples that are of the class they were asked for, by the same; if conditional
     distance: float | None  # ``mean_distance`` of the samples' features from the real images', of the same
     fid: float | None  # of the run's latest evaluation
+    rate: float = 1.0  # the schedule's factor of the generator's rate: below 1 in a warm-up, and as it falls
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,7 @@ class Probe:
             obeyed=_obeyed(classes, class_of_samples(self.number, num_classes=gan.generator.num_classes)),
             distance=None if features is None or self._real is None else mean_distance(features, self._real),
             fid=fid,
+            rate=_rate(trainer),
         )
         self._steps, self._before, self._norms = [], [], {}
         return signals
@@ -251,6 +253,12 @@ def _ordered(above: Tensor, below: Tensor) -> float:
 
 def _distance(images: Tensor, others: Tensor) -> float:
     return float((images - others).square().mean().sqrt())
+
+
+def _rate(trainer: Trainer) -> float:
+    _, generator = trainer.optimizers
+    group = generator.param_groups[0]
+    return float(group["lr"]) / float(group["initial_lr"])
 
 
 def _maybe(value: Tensor | None) -> float | None:

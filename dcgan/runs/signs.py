@@ -182,11 +182,8 @@ def _not_learning(look: Look) -> list[Sign]:
         figure = f"samples' mean features are {seen.distance:.2g} of the variance off the real images' ({bound:.2g})"
         signs.append(Sign(seen.distance / bound, figure))
     if seen.moved is not None:
-        signs.append(
-            Sign(
-                _over(bounds.still, seen.moved), f"samples change by {seen.moved:.3f} between looks ({bounds.still:g})"
-            )
-        )
+        bound = bounds.still * seen.rate  # as its rate falls to zero, a generator that is well comes to rest
+        signs.append(Sign(_over(bound, seen.moved), f"samples change by {seen.moved:.3f} between looks ({bound:.2g})"))
     return signs
 
 

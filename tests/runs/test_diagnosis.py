@@ -161,6 +161,13 @@ def test_a_look_that_cannot_tell_is_neither_for_nor_against_a_state() -> None:
     assert diagnosed(*[against] * 3, *[without] * 9).finding == diagnosed(*[against] * 3).finding
 
 
+def test_samples_come_to_rest_as_the_rate_falls() -> None:
+    """As those of ``best`` do, 150 steps before its end."""
+    assert diagnosed(*[{"moved": 0.006}] * 3).finding.state == "not_learning"
+    assert diagnosed(*[{"moved": 0.006, "rate": 0.01}] * 3).finding.state == HEALTHY
+    assert diagnosed(*[{"moved": 0.00006, "rate": 0.01}] * 3).finding.state == "not_learning"
+
+
 def test_samples_that_are_not_of_the_class_that_was_asked_for_are_not_learnt() -> None:
     assert diagnosed(*[{"obeyed": 0.1}] * 3).finding.state == "not_learning"
     assert diagnosed(*[{"obeyed": 0.9}] * 3).finding.state == HEALTHY

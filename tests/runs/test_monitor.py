@@ -302,6 +302,22 @@ def test_a_run_that_was_taken_back_is_well_while_it_runs(ill: Any, command: Comm
     assert (told[14]["state"], told[14]["rollbacks"][0]["back_to"]) == ("running", 6)
 
 
+def test_a_look_knows_how_far_the_rate_has_fallen(
+    command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, rates = Probe.look, dict[int, float]()
+
+    def kept(self: Probe, *given: Any, **more: Any) -> Signals:
+        seen = look(self, *given, **more)
+        rates[seen.step] = seen.rate
+        return seen
+
+    monkeypatch.setattr(Probe, "look", kept)
+    words = ["optimizer.schedule=linear", "optimizer.warmup=4", "trainer.max_steps=14"]
+    assert command("train", *RUN, *words).code == 0
+    assert rates == pytest.approx({2: 0.5, 4: 1.0, 6: 0.9, 8: 0.7, 10: 0.5, 12: 0.3, 14: 0.1})
+
+
 def test_what_stopped_a_job_of_a_sweep_stays_known(ill: Any, command: Command, workdir: Path) -> None:
     ill(lambda step, rates: step > 6)
     words = [word for word in RUN if word not in ("name=N", "resume=auto")]
