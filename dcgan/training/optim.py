@@ -36,7 +36,7 @@ SCHEDULES: Mapping[str, Schedule] = {
 }
 
 
-WARMUP = 100  # without one, 4 of 23 starts failed, with it none of 26: experiments/2026-11-30_warmup
+WARMUP = 100  # without one, 4 of 23 starts failed or stalled, with it none of 26: experiments/2026-11-30_warmup
 
 
 def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float, time: float = 0.0) -> float:

@@ -41,7 +41,7 @@ def test_quick_learns_and_with_a_flipped_sign_it_does_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-def test_the_defaults_learn_from_seeds_that_did_not_without_a_warm_up(command: Callable[..., Any], seed: int) -> None:
-    """On one thread of an EPYC; others round otherwise, and other seeds are theirs."""
+def test_the_defaults_learn(command: Callable[..., Any], seed: int) -> None:
+    """Most starts do without a warm-up too: this guards the recipe, not the warm-up."""
     words = ["trainer.max_epochs=2", "metrics.every=468"]
     assert last_fid(command, "model=dcgan", f"seed={seed}", *words) < BOUND
