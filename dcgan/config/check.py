@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from dcgan.config.combinations import ImpossibleError, check_combinations
 from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, OfBoth, Optimizer
 from dcgan.config.rules import Rule, one_line, shown
-from dcgan.config.schema import CONF, Config, TrainConfig, is_group, known_keys
+from dcgan.config.schema import CONF, SCHEMAS, Config, TrainConfig, is_group, known_keys
 
 Values = dict[str, Any]
 NOT_GLOBAL = "its file must begin with the line `# @package _global_`"
@@ -192,8 +192,12 @@ def unknown_key(key: str, schema: type) -> str:
         group = key.partition(".")[0]  # which is null
         return f"{key}: say which {group} it belongs to, as in {group}=<option> {key}=...; --help lists the options"
     near = difflib.get_close_matches(key, keys, n=1, cutoff=0.75)
-    hint = f"; did you mean {near[0]}?" if near else "; --help lists them"
-    return f"{key}: no such key{hint}"
+    if near:
+        return f"{key}: no such key; did you mean {near[0]}?"
+    elsewhere = [f"dcgan.{command}" for command, other in SCHEMAS.items() if key in known_keys(other)]
+    if elsewhere:
+        return f"{key}: no such key here; it is of {', '.join(elsewhere)}"
+    return f"{key}: no such key; --help lists them"
 
 
 def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, typed: Sequence[str]) -> None:

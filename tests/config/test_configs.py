@@ -150,6 +150,8 @@ MISTAKES = [
     ("modle=dcgan", "modle: no such key; did you mean model?"),
     ("model=dcgan,mlp", "model=dcgan,mlp: several values are a sweep; add -m (python -m dcgan.train -m ...)"),
     ("zzz=5", "zzz: no such key; --help lists them"),
+    ("search=adam", "search: no such key here; it is of dcgan.tune"),
+    ("n=64", "n: no such key here; it is of dcgan.generate"),
     ("model=dcgn", "model=dcgn: no such option; there are dcgan, mlp, resnet"),
     ("metrics=digits_residual", "metrics=digits_residual: is a judge, by which nothing is chosen; use metrics=digi"),
     ("metrics=vgg", "metrics=vgg: no such option; there are digits, fashion, inception, none, own, stacked"),
