@@ -1,7 +1,6 @@
 """``python -m dcgan.evaluate run=<run folder>`` or ``samples=<file or folder>``: how good samples are, in numbers."""
 
 import itertools
-import os
 import re
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from dcgan.shell.cli import Launch, cli
 from dcgan.shell.composed import composed
 from dcgan.shell.folders import folder_name
 from dcgan.shell.status import UNFINISHED, read_status, shown_health
+from dcgan.shell.writing import refuse_no_folder
 
 if TYPE_CHECKING:
     from dcgan.reports.scoring import Samples, Score
@@ -84,8 +84,7 @@ def _evaluate(samples: "Samples", config: EvaluateConfig, *, out: Path, prefix: 
     from dcgan.metrics.protocol import append_record
     from dcgan.reports.scoring import score
 
-    if out.exists() and not (out.is_dir() and os.access(out, os.W_OK)):
-        raise FileExistsError(f"out={out}: is no folder that can be written to; choose another")
+    refuse_no_folder(out)
     found = score(samples, split=config.split, memorisation=config.memorisation, cas=config.cas)
     table = describe(found.records)
     protocol = found.records[0]["metric"].removeprefix("fid_")

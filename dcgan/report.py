@@ -1,6 +1,5 @@
 """``python -m dcgan.report run=<folder>``: what the runs below a folder say together, in words first."""
 
-import os
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -9,6 +8,7 @@ from dcgan.config.check import check
 from dcgan.config.schema import ReportConfig
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.words import pasted
+from dcgan.shell.writing import refuse_no_folder
 
 
 def report(config: ReportConfig) -> list[Path]:
@@ -26,9 +26,9 @@ def report(config: ReportConfig) -> list[Path]:
 
     run = Path(config.run)
     out = Path(config.out or run)
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise FileExistsError(f"{pasted('out', out)}: is no folder that can be written to; choose another")
+    if run.is_file():
+        raise ValueError(f"{pasted('run', run)}: is a file; name a folder of runs")
+    refuse_no_folder(out)
     found = build_report(run, metric=config.metric)
     print(console(found), flush=True)
     files = write_report(found, out)

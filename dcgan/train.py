@@ -6,7 +6,7 @@ From Python: ``dcgan.train(["loss=hinge", "trainer.max_steps=200"])``.
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -110,9 +110,21 @@ def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, flo
     runs.record_status(run, state=state, results=results)
     if run.trainer.is_global_zero:
         print(summary(run, results, stopped=state != "finished"), flush=True)
+        for note in _never_reached(run) if state == "finished" else ():
+            print(f"note: {note}", file=sys.stderr)
     if told:
         leave(run.trainer, told)
     return results
+
+
+def _never_reached(run: "Run") -> Iterator[str]:
+    """What a run that ended by epochs or by time was too short for."""
+    steps, config = run.trainer.global_step, run.config
+    if config.optimizer.warmup is not None and 0 < steps <= config.optimizer.warmup:
+        yield f"optimizer.warmup={config.optimizer.warmup}: the run ended at step {steps}, before its rates had risen"
+    every = getattr(config.penalty, "every", None)
+    if every is not None and steps < every:
+        yield f"penalty.every={every}: the run ended at step {steps}, before its first penalty"
 
 
 def _results(run: "Run", *, seconds: float) -> dict[str, float]:

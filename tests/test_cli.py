@@ -526,6 +526,24 @@ def test_epochs_are_counted_on_over_a_resume(
     assert state(run)["global_step"] == 12
 
 
+@pytest.mark.parametrize(
+    ("words", "note"),
+    [
+        (["optimizer.warmup=9"], "optimizer.warmup=9: the run ended at step 3, before its rates had risen"),
+        (["penalty=r1", "penalty.every=4"], "penalty.every=4: the run ended at step 3, before its first penalty"),
+        (["penalty=r1", "penalty.every=3"], ""),
+    ],
+)
+def test_what_a_run_by_epochs_was_too_short_for_is_said(
+    words: list[str], note: str, command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, labels = read("mnist", mnist_root, split="train")
+    monkeypatch.setitem(READERS, "idx", lambda *_, **__: (images[:60], labels[:60]))  # 3 steps of 16 an epoch
+    by_epochs = ["trainer.max_steps=-1", "trainer.max_epochs=1", "model.discriminator.norm=none"]
+    result = command("train", *TINY, "metrics=none", *by_epochs, *words)
+    assert (result.code, result.err) == (0, f"note: {note}\n" if note else "")
+
+
 def test_the_words_that_started_a_run_go_on_with_it_though_a_recipes_key_was_dropped(
     command: Command, workdir: Path
 ) -> None:

@@ -111,6 +111,13 @@ def test_a_step_that_nobody_looks_at_does_not_wait(words: str, mnist_root: Path,
     assert run.trainer.global_step == 6
 
 
+@pytest.mark.parametrize("words", ["rmsprop", "sgd optimizer.momentum=0.9"])
+def test_an_optimiser_that_counts_its_steps_on_the_cpu_trains(words: str, command: Callable[..., Result]) -> None:
+    told = [*UNLOOKED, *f"optimizer={words}".split(), "optimizer.lr=1e-4", "trainer.max_steps=4", "checkpoints.every=2"]
+    run = trained(command, *told, "optimizer.schedule=constant")
+    assert command("train", f"resume={run}", "trainer.max_steps=6").code == 0
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed", "32-true", "auto"])
 def test_precisions_train(precision: str, command: Callable[..., Result]) -> None:
     words = ["experiment=quick", f"trainer.precision={precision}", "trainer.max_steps=150", "metrics.every=150"]
@@ -138,6 +145,12 @@ def test_two_devices_take_the_steps_of_one(command: Callable[..., Result], workd
         weights.append({name: value.cpu() for name, value in checkpoint["state_dict"].items()})
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name].float(), value.float(), rtol=1e-2, atol=1e-4)
+
+
+@pytest.mark.skipif(torch.cuda.is_available() and torch.cuda.device_count() < 2, reason="one CUDA device")
+def test_two_devices_share_the_statistics_of_a_batch(command: Callable[..., Result]) -> None:
+    words = ["trainer.sync_batchnorm=true", "trainer.max_steps=4", "metrics.every=2", "samples.every=2"]
+    trained(command, *words, "trainer.gpus=2", "model.width=8", "metrics.num_samples=100")
 
 
 def test_quick_reaches_its_score(command: Callable[..., Result]) -> None:

@@ -22,7 +22,11 @@ from dcgan.config.rules import Rule, one_line, shown
 from dcgan.config.schema import CONF, SCHEMAS, Config, TrainConfig, is_group, known_keys
 
 Values = dict[str, Any]
-NOT_GLOBAL = "its file must begin with the line `# @package _global_`"
+NOT_GLOBAL = (
+    "its file must begin with the line `# @package _global_` (no byte order mark before it), and cannot name another "
+    "experiment"
+)
+ELSEWHERE = ("experiment", "global", "_group_", "_global")  # where Hydra puts a file that says so, or nothing
 NETWORKS = ("generator", "discriminator")
 
 
@@ -204,7 +208,7 @@ def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, typed: Sequenc
     known = known_keys(schema)
     groups = {key.rpartition(".")[0] for key in known}
     for key, value in _nodes(values, groups):
-        if key == "experiment":  # where Hydra puts a file that does not say otherwise
+        if key in ELSEWHERE and key not in known:
             word = next((word for word in typed if word.lstrip("+").startswith("experiment=")), "experiment")
             raise ValueError(f"{word}: {NOT_GLOBAL}")
         if key not in known:

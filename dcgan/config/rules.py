@@ -2,8 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,16 @@ def _are_objectives(value: Any) -> bool:
     return bool(names) and all(name in ("fid", "cpu_seconds") for name in names) and len({*names}) == len(names)
 
 
+def _is_time(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return timedelta(**value) > timedelta()
+    return isinstance(value, str) and re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value.strip()) is not None
+
+
+def _are_devices(value: Any) -> bool:
+    return type(value) is int or isinstance(value, list) or re.fullmatch(r"auto|-1|\d+(,\d+)*,?", value) is not None
+
+
 def expanded(path: str) -> str:
     """``path`` with its ``~`` replaced by the home folder, where there is one."""
     try:
@@ -108,6 +119,8 @@ GPUS = Rule(
     "must be auto, 0 (CPU), how many, -1 (all), or a list of different ones such as [0,1]",
     lambda value: value == "auto" or _are_gpus(value),
 )
+DEVICES = Rule("must be how many, -1 or auto (all), or a list of different ones such as [0,1]", _are_devices)
+TIME = Rule("must be days:hours:minutes:seconds, such as 00:00:03:00 for three minutes", _is_time)
 KEPT = Rule("must be true (all), false (none), or how many", lambda value: type(value) in (bool, int) and value >= 0)
 OBJECTIVES = Rule("must be fid, cpu_seconds, or both, as in [fid,cpu_seconds]", _are_objectives, as_list)
 SEEDS = Rule(
@@ -120,4 +133,8 @@ STEPS = Rule(
 )
 LABEL = Rule("must be a class, by its number or its name, a list of them such as [3,8], or all", _are_labels, as_list)
 TEXT = Rule("must be what to write, such as 2026", lambda value: value.strip() != "")
+FILES = (".safetensors", ".onnx", ".pt", ".pt2", ".html", ".md", ".csv", ".json", ".jsonl", ".png", ".txt", ".zip")
+FOLDER = Rule(
+    "names a file, and a folder is written; leave out its ending", lambda value: not value.lower().endswith(FILES)
+)
 PATH = Rule("must be a path; leave it out for the default", lambda value: value.strip() != "", expanded)

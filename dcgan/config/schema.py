@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, HealthOn, Logger, OfBoth, Optimizer, Option
 from dcgan.config.rules import (
     CHECKPOINT,
+    FOLDER,
     KEPT,
     LABEL,
     NAME,
@@ -92,7 +93,7 @@ class EvaluateConfig:
     cas: bool
     seed: Annotated[int | None, SEED]
     device: Annotated[str, DEVICE]
-    out: Annotated[str | None, PATH]
+    out: Annotated[str | None, PATH, FOLDER]
     data: EvaluateData
     metrics: Option | None = None  # a group that is null is left out by Hydra
 
@@ -141,7 +142,7 @@ class ExportConfig:
     zoo: str | None
     checkpoint: Annotated[str, CHECKPOINT]
     format: Annotated[str, one_of("onnx", "torch", "safetensors", "web")]
-    out: Annotated[str | None, PATH]
+    out: Annotated[str | None, PATH, FOLDER]
     overwrite: bool
     data: Downloads
 
@@ -166,7 +167,7 @@ class DoctorConfig:
     intervals: Annotated[int, at_least(1)]
     seed: Annotated[int, SEED]
     fix: Annotated[str | None, PATH]
-    out: Annotated[str | None, PATH]
+    out: Annotated[str | None, PATH, FOLDER]
     data: DataRoot
     metrics: Option | None = None  # a group that is null is left out by Hydra
 
@@ -202,7 +203,7 @@ class ReportConfig:
 
     run: Annotated[str, PATH]
     metric: str | None
-    out: Annotated[str | None, PATH]
+    out: Annotated[str | None, PATH, FOLDER]
 
 
 CONF = next(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from dcgan.config.rules import GPUS, LIMIT, PATH, Rule, at_least, left_alone, one_of
+from dcgan.config.rules import DEVICES, GPUS, LIMIT, PATH, TIME, Rule, at_least, left_alone, one_of
 
 NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
 NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
@@ -21,11 +21,11 @@ class TrainerConfig:
     precision: Annotated[Any, one_of("auto", "32-true", 32, "bf16-mixed", "16-mixed")]
     log_every_n_steps: Annotated[int, at_least(0)]
     max_epochs: Annotated[int | None, LIMIT] = None
-    max_time: Any = None
+    max_time: Annotated[Any, TIME] = None
     min_epochs: int | None = None
     min_steps: int | None = None
     accelerator: str | None = None
-    devices: Any = None
+    devices: Annotated[Any, DEVICES] = None
     strategy: str | None = None
     num_nodes: int = 1
     deterministic: Any = None

@@ -22,6 +22,7 @@ from dcgan.shell.contents import ARRAYS, LARGEST, what_is
 
 PICKLED = "it holds pickled objects, which could execute code"
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+GREYS = (64, 191)  # levels that are neither nearly black nor nearly white
 LEVELS_OF_LOSS = 2  # between the channels of what was grey before it was saved as JPEG
 
 # What other tools hand out, the narrowest range first: its ends, and what turns it into bytes.
@@ -45,11 +46,14 @@ class Found(NamedTuple):
     converted: list[str]  # what was done to the pixels
 
 
-def read_samples(path: Path, *, channels: int) -> Found:
+def read_samples(path: Path, *, channels: int, on_black: bool = True) -> Found:
     """Read samples for a data set of so many channels, and labels where an ``.npz`` has an array ``labels``.
 
     A square of any size that ``data.resolution`` may be is taken; for a grey data set colour is too, as runs with
     ``data.channels=3`` draw it, and comes back as one channel where all three say the same.
+
+    Args:
+        on_black: whether the data set is white on black, so that what looks otherwise is a doubt.
 
     Raises:
         ValueError, OSError: one line on what is wrong with them.
@@ -68,13 +72,10 @@ def read_samples(path: Path, *, channels: int) -> Found:
     if channels == 1 and images.shape[1] == 3 and (images.amax(1) - images.amin(1)).max() <= LEVELS_OF_LOSS:
         images = with_channels(images, channels=1)
         converted.append("grey in three channels to one")
-    try:
-        labels, why = labels_of(given, num_images=len(images))
-    except ValueError as error:
-        raise ValueError(f"samples={path}: {error}") from error
+    labels, why = labels_of(given, num_images=len(images))
     if given is not None and labels is None:
         notes.append(f"its labels are not used: {why}")
-    return Found(images, labels, why, [*notes, *_doubts(images)], converted)
+    return Found(images, labels, why, [*notes, *(_doubts(images) if on_black else [])], converted)
 
 
 def _from_folder(folder: Path) -> tuple[np.ndarray, list[str]]:
@@ -99,10 +100,15 @@ def _as_bytes(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
         )
     if len(images) == 0:
         raise ValueError(f"samples={path}: holds no images")
-    if images.max() <= 1:
-        fix = "x * 255 turns 0 and 1 into it" if images.max() else "all of it is black"
-        raise ValueError(f"samples={path}: its largest value is {images.max()}; must go from 0 to 255: {fix}")
+    refuse_zeros_and_ones(images, said=f"samples={path}")
     return np.ascontiguousarray(images)
+
+
+def refuse_zeros_and_ones(array: np.ndarray, *, said: str) -> None:
+    """Raise ValueError where bytes were meant to be 0 and 1, or all of them are 0."""
+    if array.size and array.max() <= 1:
+        fix = "x * 255 turns 0 and 1 into it" if array.max() else "all of it is black"
+        raise ValueError(f"{said}: its largest value is {array.max()}; must go from 0 to 255: {fix}")
 
 
 def refuse_other_types(array: np.ndarray, *, said: str) -> None:
@@ -149,11 +155,17 @@ def _doubts(images: Tensor) -> list[str]:
     """What makes the pixels look wrong, for white on black."""
     some = images[:: max(1, len(images) // 1000)].flatten(1)
     darkest, brightest = int(some.amin(1).median()), int(images.max())
+    commonest = int(some.flatten().bincount(minlength=256).argmax())
     doubts = []
     if darkest > 32:
         doubts.append(
             f"holds no black: the darkest pixel of most images is {darkest} of 255; were values in [0, 1] turned into "
             "bytes as if they were in [-1, 1]?"
+        )
+    elif GREYS[0] <= commonest <= GREYS[1]:
+        doubts.append(
+            f"most pixels are {commonest} of 255, where the data set's are black; were values in [-1, 1] turned into "
+            "bytes without a shift, which wraps them around? ((x + 1) * 127.5).round().astype('uint8') is right"
         )
     elif some.float().mean() > 128:
         doubts.append("looks inverted: mostly bright, where the data set is white on black; 255 - x turns it over")

@@ -96,7 +96,8 @@ def _of_folder(folder: Path) -> Listing:
                 if one.name == CACHE:
                     continue
                 if one.name.startswith(JUNK):
-                    listing.hidden += 1
+                    folder_of = one.is_dir(follow_symlinks=False)
+                    listing.hidden += sum(len(names) for *_, names in os.walk(one.path)) if folder_of else 1
                 elif one.is_dir(follow_symlinks=False):
                     waiting.append(f"{name}/")
                     listing.folders.append(f"{name}/")

@@ -17,7 +17,7 @@ from tqdm import tqdm
 from dcgan.config.options import FolderData, OwnData
 from dcgan.config.rules import one_line
 from dcgan.data.decode import decode, shorter_side
-from dcgan.data.files import array_in, read_arrays, refuse_other_types
+from dcgan.data.files import array_in, read_arrays, refuse_other_types, refuse_zeros_and_ones
 from dcgan.data.idx import read_idx
 from dcgan.data.labels import labels_of
 from dcgan.data.listing import MOST_CLASSES, Listing, arrange, list_pictures
@@ -186,8 +186,7 @@ def _of_arrays(path: Path, said: str) -> Collection:
     images, labels, notes = {}, {}, []
     for split, (array, given) in parts.items():
         images[split] = _laid_out(array, said)
-        with _saying(said):
-            found, why = labels_of(given, num_images=len(array))
+        found, why = labels_of(given, num_images=len(array))
         if given is not None and found is None:
             notes.append(f"its labels are not used: {why}")
         labels[split] = found
@@ -214,6 +213,7 @@ def _two_splits(path: Path, said: str) -> dict[str, tuple[np.ndarray, Any]]:
 def _laid_out(array: np.ndarray, said: str) -> np.ndarray:
     """(N, H, W) or (N, H, W, 3)."""
     refuse_other_types(array, said=said)
+    refuse_zeros_and_ones(array, said=said)
     if array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim == 4 and array.shape[3] == 1:

@@ -176,7 +176,7 @@ def _kept(cache: Path, source: Source, data: OwnData) -> Facts | None:
         if not all(_is_whole(folder, facts, split, n) for split, n in zip(("train", "test"), sizes, strict=True)):
             return None
         return replace(facts, folder=str(folder), unreadable=[(name, why) for name, why in facts.unreadable])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, EOFError):  # of NumPy: an empty file
         return None
 
 

@@ -141,13 +141,16 @@ def samples_of_file(path: Path, config: EvaluateConfig, *, name: str | None = No
         ValueError, OSError: one line on what is wrong.
     """
     metrics, data_name = _space_and_data(config)
-    found = read_samples(path, channels=CATALOGUE[data_name].channels)
+    known = CATALOGUE[data_name]
+    found = read_samples(path, channels=known.channels, on_black=known.reader != "own")
     images, labels = found.images, found.labels
     wanted = config.num_samples or CATALOGUE[data_name].num_samples
     if len(images) < wanted:
+        count = f"{len(images)} image{'s' * (len(images) != 1)}"
+        fewer = f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
+        fix = fewer if len(images) >= LEAST_SAMPLES else f"{LEAST_SAMPLES} at least are scored"
         raise ValueError(
-            f"samples={path}: holds {len(images)} images, {protocol(metrics, config.split, wanted)} needs {wanted}; "
-            f"num_samples={len(images)} makes it {protocol(metrics, config.split, len(images))}, another protocol"
+            f"samples={path}: holds {count}, {protocol(metrics, config.split, wanted)} needs {wanted}; {fix}"
         )
     if config.cas:
         _check_cas(path, labels, data=data_name, num_samples=wanted, why=found.why_unlabelled)

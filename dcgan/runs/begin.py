@@ -6,7 +6,8 @@ from omegaconf import OmegaConf
 
 from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
-from dcgan.runs.load import load
+from dcgan.runs.load import SUFFIX, load
+from dcgan.shell.words import pasted
 from dcgan.shell.zoo import PREFIX, zoo_file
 from dcgan.training.gan import GAN
 
@@ -21,6 +22,10 @@ def begin_with(gan: GAN, config: TrainConfig) -> None:
     assert config.init is not None
     shipped = config.init.startswith(PREFIX)
     path = zoo_file(config.init.removeprefix(PREFIX), key="init") if shipped else Path(config.init)
+    if (path / "checkpoints").is_dir():
+        generator = path / "checkpoints" / f"best{SUFFIX}"
+        generator = generator if generator.exists() else generator.with_name(f"last{SUFFIX}")
+        raise ValueError(f"init={config.init}: is a run folder; name its generator, {pasted('init', generator)}")
     if not path.is_file():
         raise FileNotFoundError(f"init={config.init}: no such file; zoo:<name>, or the .safetensors of a generator")
     before = load(path, checkpoint="best", device="cpu")

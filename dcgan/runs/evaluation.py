@@ -113,6 +113,7 @@ class Evaluation(Callback):
     def _evaluate(self, trainer: Trainer, gan: GAN) -> None:
         self._evaluated = trainer.global_step
         cpu_seconds = self._cpu_seconds()
+        gan.ema.fitted()  # by every process: with trainer.sync_batchnorm they wait for each other there
         scores = self._score(gan, cpu_seconds) if trainer.is_global_zero else {}
         self.name, found = trainer.strategy.broadcast((self.name, scores))  # an extractor of one's own is by machine
         self.latest = value = found[self.name]

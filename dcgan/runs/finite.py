@@ -8,17 +8,20 @@ from torch import Tensor
 
 
 def not_finite(tensors: Mapping[str, Any]) -> str | None:
-    """The name of the first floating tensor that holds NaN or infinity, if one does: one synchronisation."""
-    floating = {
-        name: value.detach()
-        for name, value in tensors.items()
-        if isinstance(value, Tensor) and value.is_floating_point() and value.numel()
-    }
-    if not floating:
-        return None
-    largest = torch.stack([norm.double() for norm in torch._foreach_norm([*floating.values()], float("inf"))])
-    found = (~largest.isfinite()).nonzero()
-    return [*floating][int(found[0])] if len(found) else None
+    """The name of the first floating tensor that holds NaN or infinity, if one does: one synchronisation a device.
+
+    An optimiser may keep its count of steps on the CPU, and the rest where the weights are.
+    """
+    by_device: dict[torch.device, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if isinstance(value, Tensor) and value.is_floating_point() and value.numel():
+            by_device.setdefault(value.device, {})[name] = value.detach()
+    for floating in by_device.values():
+        largest = torch._foreach_norm([*floating.values()], float("inf"))
+        found = (~torch.stack([norm.isfinite() for norm in largest])).nonzero()
+        if len(found):
+            return [*floating][int(found[0])]
+    return None
 
 
 def tensors_of(values: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

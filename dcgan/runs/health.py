@@ -13,6 +13,8 @@ from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 
+LEAST_SCALE = 2.0**-20  # of 16-mixed, which begins with 2**16: here a gradient of 7e10 would still fit
+
 
 class NotFiniteError(ValueError):
     """A run that cannot go on."""
@@ -83,6 +85,17 @@ def _faults(trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> Iter
             yield f"the {name}'s weights are not finite ({weight}); {knob}"
         if part := not_finite(dict(tensors_of(optimizer.state_dict()["state"]))):
             yield f"the optimiser of the {name} is not finite ({part.rpartition('.')[2]}); {knob}"
+    if skips := _skips(trainer):
+        yield skips
+
+
+def _skips(trainer: Trainer) -> str | None:
+    """Of 16-mixed, which leaves out an update whose gradients overflow, and halves the scale of the next."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    if scaler is None or scaler.get_scale() > LEAST_SCALE:
+        return None
+    words = f"gradients overflow in 16-mixed, which skips such updates (its scale fell to {scaler.get_scale():.1g})"
+    return f"{words}; take trainer.precision=32-true or bf16-mixed, or lower penalty.gamma or optimizer.lr"
 
 
 def _fault_of(outcome: Outcome) -> str | None:

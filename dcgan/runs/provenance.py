@@ -17,8 +17,12 @@ PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "tensorboard", "t
 CHECKOUT = Path(__file__).parents[2]
 
 
-def provenance(overrides: Sequence[str]) -> dict[str, Any]:
-    """Command, code, packages and machine."""
+def provenance(overrides: Sequence[str], *, device: torch.device) -> dict[str, Any]:
+    """Command, code, packages and machine.
+
+    Args:
+        device: what the run trains on, or the first of them.
+    """
     return {
         "command": ["python", "-m", "dcgan.train", *overrides],
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -30,7 +34,7 @@ def provenance(overrides: Sequence[str]) -> dict[str, Any]:
             "platform": platform.platform(),
             "cpu": torch.cpu.get_capabilities().get("cpu_name"),
             "threads": torch.get_num_threads(),
-            "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "accelerator": torch.cuda.get_device_name(device) if device.type == "cuda" else None,
             "tf32": uses_tf32(),  # where training computes in float32; samples, features and penalties never do
             "cudnn_benchmark": torch.backends.cudnn.benchmark,
         },

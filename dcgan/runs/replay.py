@@ -75,7 +75,8 @@ def replay(run: Path, stretch: Stretch, *, root: str, folder: str | None = None)
     """
     expected = load_checkpoint(stretch.end)
     config = check(OmegaConf.create(expected["config"]), TrainConfig)
-    if config.trainer.max_time is not None and config.optimizer.schedule != "constant":
+    by_time = config.optimizer.schedule != "constant" or config.optimizer.warmup is None
+    if config.trainer.max_time is not None and by_time:
         raise ValueError(
             f"run={run}: its rates followed the clock (trainer.max_time={config.trainer.max_time}, "
             f"optimizer.schedule={config.optimizer.schedule}); only a run by steps can be trained again"

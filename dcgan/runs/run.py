@@ -21,7 +21,7 @@ from dcgan.runs.begin import begin_with
 from dcgan.runs.callbacks import build_callbacks
 from dcgan.runs.checkpoints import load_checkpoint, newest_whole
 from dcgan.runs.evaluation import Evaluation
-from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware
+from dcgan.runs.hardware import ask_for_gpus_once, keep_freed_memory, resolve_hardware, several_processes
 from dcgan.runs.health import NotFiniteError
 from dcgan.runs.load import SUFFIX
 from dcgan.runs.loggers import RunText, close, log_hyperparameters
@@ -75,9 +75,11 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
         NothingLeftError: it has taken all its steps.
         ValueError, FileNotFoundError: one line on what is wrong and what to do.
     """
+    hardware = resolve_hardware(config.trainer)
+    if not several_processes(config.trainer.num_nodes, hardware):
+        rank_zero_only.rank = 0  # type: ignore[attr-defined]  # another program's variables would say it is the second
     config, notes = with_facts(config)
     _say(notes, config)
-    hardware = resolve_hardware(config.trainer)
     ask_for_gpus_once()
     if config.fast:
         keep_freed_memory()
@@ -183,7 +185,10 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
         rewind(run.folder, step=run.first_step)
     if run.start not in (None, run.last) and run.last.exists():  # damaged, and must not become the one before
         run.last.replace(run.last.with_name("last.ckpt.damaged"))
-    config, origin = OmegaConf.create(asdict(run.config)), provenance(overrides)
+    config, origin = (
+        OmegaConf.create(asdict(run.config)),
+        provenance(overrides, device=run.trainer.strategy.root_device),
+    )
     with replacing(run.folder / "config.yaml") as temporary:
         OmegaConf.save(config, temporary)
     append_json(run.folder / "provenance.jsonl", origin)

@@ -14,7 +14,7 @@ from dcgan.runs.load import Loaded, generator_path, load
 from dcgan.sharing.card import card
 from dcgan.sharing.forms import FORMS, write_checked
 from dcgan.sharing.web import PARTS, write_page
-from dcgan.shell.writing import naming
+from dcgan.shell.writing import naming, refuse_no_folder
 from dcgan.shell.zoo import home, source
 
 WEIGHTS = "generator.safetensors"
@@ -31,10 +31,9 @@ def place(config: ExportConfig) -> Path:
     """
     run = source(config.run, config.zoo)
     out = Path(config.out) if config.out else home(run) / "exported" / config.format
+    refuse_no_folder(out)
     if not out.exists():
         return out
-    if not out.is_dir():
-        raise FileExistsError(f"out={out}: is a file, and a folder is written; choose another")
     if not config.overwrite:
         raise FileExistsError(f"out={out}: exists; choose another, or overwrite=true")
     if others := sorted(path.name for path in out.iterdir() if path.name not in OWN):

@@ -13,7 +13,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from dcgan.config.catalogue import no_choice
 from dcgan.config.check import NOT_GLOBAL, unknown_key
-from dcgan.config.schema import SCHEMAS
+from dcgan.config.schema import SCHEMAS, path_keys
 from dcgan.shell.contents import what_is
 from dcgan.shell.words import unread
 from dcgan.shell.writing import is_full
@@ -90,8 +90,10 @@ def _of_hydra(error: Exception, entry: str) -> str:
         how = f" are a sweep; add -m (python -m dcgan.{entry} -m ...)"
         if entry == "tune":
             how = "; type one, or name the key in a space (conf/search/)"
-        if entry == "generate":  # some of whose keys take a list
-            key, _, values = word.partition("=")
+        key, _, values = word.partition("=")
+        if key in path_keys(SCHEMAS[entry]):
+            how = f"{how if entry == 'train' else ''}; quote a path with a comma: '{key}=\"{values}\"'"
+        elif entry == "generate":  # some of whose keys take a list
             how += f"; a list is {key}=[{values}]"
         return f"{word}: several values{how}"
     if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):

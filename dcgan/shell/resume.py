@@ -16,6 +16,7 @@ from dcgan.config.schema import TrainConfig, path_keys
 from dcgan.shell.contents import what_is
 from dcgan.shell.status import read_status
 from dcgan.shell.versions import of_this_version, version_of
+from dcgan.shell.words import pasted
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
 FREE_TRAINER_KEYS = (
@@ -76,7 +77,9 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
         raise ValueError(f"init={shown(typed.init)}: is of a run that begins, and resume= goes on; leave it out")
     path = folder / "config.yaml"
     if not path.is_file():
-        raise ValueError(f"resume={shown(typed.resume)}: no run folder (it has no config.yaml)")
+        within = next((one for one in folder.absolute().parents if (one / "config.yaml").is_file()), None)
+        hint = f"; it is of one: {pasted('resume', within)}" if within and folder.exists() else ""
+        raise ValueError(f"resume={shown(typed.resume)}: no run folder (it has no config.yaml){hint}")
     run = _read(path)
     with of_this_version(str(folder), version_of(folder)):
         check(run, TrainConfig)

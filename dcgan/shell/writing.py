@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from dcgan.shell.words import pasted
+
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -27,6 +29,13 @@ def naming(target: Path) -> Iterator[None]:
         if not isinstance(cause, OSError) or cause.errno is None:
             raise
         raise OSError(cause.errno, cause.strerror, str(target)) from error
+
+
+def refuse_no_folder(out: Path) -> None:
+    """Raise FileExistsError where ``out`` is no folder, and cannot become one, before minutes of work are lost."""
+    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
+    if not (there.is_dir() and os.access(there, os.W_OK)):
+        raise FileExistsError(f"{pasted('out', out)}: is no folder that can be written to; choose another")
 
 
 @contextmanager

@@ -39,19 +39,22 @@ SCHEDULES: Mapping[str, Schedule] = {
 WARMUP = 100  # without one, 4 of 23 starts failed or stalled, with it none of 26: experiments/2026-11-30_warmup
 
 
-def learning_rate_factor(schedule: str, *, warmup: int, step: int, total: float, time: float = 0.0) -> float:
+def learning_rate_factor(
+    schedule: str, *, warmup: int, step: int, total: float, time: float = 0.0, rise: float = 0.0
+) -> float:
     """What every learning rate is multiplied by in generator step ``step``, the first being 0.
 
     The warm-up rises linearly over ``warmup`` steps; the schedule then runs from there to ``total``, so that the step
-    after the last would have the factor 0, or over the run's time if that ends first.
+    after the last would have the factor 0, or over the run's time if that ends first: they meet where one crosses the
+    other.
 
     Args:
         time: the share of it that is over.
+        rise: how far the warm-up is by the clock, 1 being its end.
     """
-    if step < warmup:
-        return (step + 1) / warmup
-    steps = (step - warmup) / (total - warmup) if total > warmup else 0.0
-    return SCHEDULES[schedule](min(1.0, max(steps, time)))
+    risen = max((step + 1) / warmup, rise) if step < warmup else 1.0
+    steps = max(0.0, (step - warmup) / (total - warmup)) if total > warmup else 0.0
+    return min(risen, SCHEDULES[schedule](min(1.0, max(steps, time))))
 
 
 def share_of_time(trainer: Trainer) -> float:
@@ -70,7 +73,8 @@ class Rates(NamedTuple):
 
     Args:
         schedule: of ``SCHEDULES``.
-        warmup: steps over which they rise at first; None: ``WARMUP``, or a tenth of a shorter run.
+        warmup: steps over which they rise at first; None: ``WARMUP``, or a tenth of a shorter run, by steps or by time,
+            as long as it was when it began.
     """
 
     schedule: str = "constant"
@@ -88,9 +92,13 @@ class Rates(NamedTuple):
 
     def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float, time: float = 0.0) -> None:
         """The rates of generator step ``step`` of ``total``, where the share ``time`` of the run's time is over."""
-        warmup = int(min(WARMUP, total / 10)) if self.warmup is None else self.warmup
-        factor = learning_rate_factor(self.schedule, warmup=warmup, step=step, total=total, time=time)
+        own = int(min(WARMUP, total / 10)) if self.warmup is None else self.warmup
+        rise = 10 * time if self.warmup is None else 0.0
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
+            warmup = group.setdefault("warmup", own)  # kept in checkpoints: a run made longer does not warm up again
+            if rise >= 1 and step < warmup:
+                group["warmup"] = warmup = step
+            factor = learning_rate_factor(self.schedule, warmup=warmup, step=step, total=total, time=time, rise=rise)
             group["lr"] = group["initial_lr"] * factor
 
 

@@ -277,7 +277,12 @@ MISTAKES = [
     # what Lightning refuses
     ("trainer.precision=bf16-true", "trainer.precision=bf16-true: must be one of auto, 32-true"),
     ("trainer.strategy=fast", "trainer: You selected an invalid strategy name"),
-    ("trainer.max_time=soon", "trainer: `Timer(duration='soon')` is not a valid duration"),
+    ("trainer.max_time=soon", "trainer.max_time=soon: must be days:hours:minutes:seconds, such as 00:00:03:00 for"),
+    ("trainer.max_time=180", "trainer.max_time=180: must be days:hours:minutes:seconds"),
+    ("trainer.max_time=00:03:00", "trainer.max_time=00:03:00: must be days:hours:minutes:seconds"),
+    ("trainer.max_time={secnds: 3}", "trainer.max_time={'secnds': 3}: must be days:hours:minutes:seconds"),
+    ("trainer.devices=x", "trainer.devices=x: must be how many, -1 or auto (all), or a list"),
+    ("trainer.sync_batchnorm=true", "trainer.sync_batchnorm=true: is of several GPUs, and this run is on the CPU"),
     ("trainer.gpus=some", "trainer.gpus=some: must be auto, 0 (CPU)"),
     ("trainer.accelerator=cpu", "trainer.gpus=0: leave it out"),
     ("resume=nowhere", "resume=nowhere: no run folder"),

@@ -92,6 +92,11 @@ def test_a_range_that_fits_nothing_is_named(given: np.ndarray, seen: str, tmp_pa
     [
         (DIGITS, None),
         (255 - DIGITS, "looks inverted"),
+        (
+            ((DIGITS / 255 * 2 - 1) * 127.5).astype(np.int64).astype(np.uint8),
+            "most pixels are 129 of 255, where the data",
+        ),
+        ((DIGITS.astype(int) + 128).astype(np.uint8), "most pixels are 128 of 255, where the data"),
         (np.pad(255 - DIGITS, ((0, 0), (2, 2), (2, 2))), "looks inverted"),
         (
             DIGITS // 2 + 127,
@@ -155,6 +160,7 @@ LABELS = np.arange(12) % 10
         LABELS.astype(np.uint8),
         LABELS.astype(np.float32),
         LABELS[:, None],
+        LABELS[None],
         LABELS[:, None].astype(np.float64),
         np.eye(10)[LABELS],
         np.eye(10, dtype=np.int64)[LABELS],
@@ -182,6 +188,16 @@ def test_labels_that_say_whole_numbers_are_taken(given: np.ndarray, tmp_path: Pa
         (np.full((12, 10), 0.1), "they are 12 x 10 float64, neither whole numbers nor one-hot"),
         (np.zeros((12, 10)), "they are 12 x 10 float64, neither whole numbers nor one-hot"),
         (LABELS > 4, "they are 12 bool, neither whole numbers nor one-hot"),
+        *(
+            (given, f"they must be 12 whole numbers, 0 or more, one for each image; there are {there}")
+            for given, there in (
+                (LABELS[:11], 11),
+                (np.array(3), 1),
+                (np.zeros((13, 10)), 13),
+                (np.zeros(0), 0),
+                (np.zeros((2, 12)), 2),
+            )
+        ),
     ],
 )
 def test_labels_that_cannot_be_used_are_left_with_a_word(given: np.ndarray, why: str, tmp_path: Path) -> None:
@@ -190,12 +206,6 @@ def test_labels_that_cannot_be_used_are_left_with_a_word(given: np.ndarray, why:
     assert found.why_unlabelled == why
     assert found.notes == [f"its labels are not used: {why}"]
     assert found.images.shape == (12, 1, 28, 28)
-
-
-@pytest.mark.parametrize("given", [LABELS[:11], np.array(3), np.zeros((13, 10))])
-def test_labels_of_other_images_are_refused(given: np.ndarray, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"theirs.npz: labels must be 12 whole numbers, .*; it holds (11|1|13)"):
-        read(DIGITS, tmp_path, labels=given)
 
 
 @pytest.mark.parametrize("name", ["a.NPZ", "a.Npy", "without_an_ending", "a.data"])
@@ -241,6 +251,12 @@ def test_hidden_is_hidden_and_what_is_skipped_is_said(tmp_path: Path) -> None:
         "took 3 images, skipped 4 files of other kinds (.db, .heic, .txt, without an ending) and 4 files hidden"
         " and 1 link to folders"
     ]
+
+
+def test_ones_own_images_may_be_black_on_white(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", 255 - DIGITS)
+    assert len(read_samples(tmp_path / "a.npy", channels=1).notes) == 1
+    assert read_samples(tmp_path / "a.npy", channels=1, on_black=False).notes == []
 
 
 def test_a_folder_without_images_says_what_it_holds(tmp_path: Path) -> None:

@@ -71,6 +71,15 @@ def test_in_a_gradient(index: int, command: Callable[..., Any], workdir: Path, m
     assert_stopped(command("train", *RUN), ("discriminator", "generator")[index])
 
 
+def test_updates_that_are_all_skipped(command: Callable[..., Any], workdir: Path) -> None:
+    words = ["penalty=r1", "penalty.gamma=1e36", "model.discriminator.norm=none", "trainer.precision=16-mixed"]
+    result = command("train", *TINY, *words, "metrics=none", "logger=none", "trainer.max_steps=60")
+    assert result.code == 1
+    (line,) = result.err.splitlines()
+    assert "gradients overflow in 16-mixed, which skips such updates (its scale fell to" in line
+    assert "take trainer.precision=32-true or bf16-mixed, or lower penalty.gamma" in line
+
+
 @pytest.mark.fault("a clock that jumps")
 @pytest.mark.parametrize("jump", [-86400.0, pytest.param(86400.0, marks=pytest.mark.trials)])
 def test_a_clock_that_jumps(

@@ -222,6 +222,7 @@ def bad(here: Path) -> dict[tuple[str, ...], str]:
     for i in range(3):
         save(shape(0, np.random.default_rng(0)), here / "same" / f"{i}.png")
     (here / "file.txt").write_text("hello")
+    (here / "file").touch()
     (here / "html").mkdir()
     (here / "html" / "a.png").write_text("<html>")
     with zipfile.ZipFile(here / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -244,7 +245,12 @@ def bad(here: Path) -> dict[tuple[str, ...], str]:
         ("data=folder", "data.folder=good", "fix=good/new"): "fix=good/new: lies in the folder that is looked at",
         ("data=folder", "data.folder=good", "fix=empty"): "fix=empty: is there already",
         ("data=folder", "data.folder=good", "out=good/page"): "out=good/page: lies in the folder that is looked at",
-        ("data=folder", "data.folder=good", "out=file.txt"): "out=file.txt: is no folder that can be written to",
+        ("data=folder", "data.folder=good", "out=file"): "out=file: is no folder that can be written to",
+        (
+            "data=folder",
+            "data.folder=good",
+            "out=page.html",
+        ): "out=page.html: names a file, and a folder is written; leave",
         ("data=nothing",): "data=nothing: no such option; there are fashion_mnist, folder",
     }
 

@@ -255,9 +255,16 @@ def test_nothing_that_was_written_is_lost(command: Command, workdir: Path, real:
     pages = sorted(path.name for path in Path("outputs/evaluations").rglob("*.html"))
     assert pages == ["evaluation_digits_test_30-2.html"] * 2 + ["evaluation_digits_test_30.html"] * 2
     Path("file").touch()
-    refused = command("evaluate", "samples=a/theirs.npy", "num_samples=30", "out=file")
-    assert refused.err == "error: out=file: is no folder that can be written to; choose another\n"
-    assert refused.out == ""
+    for out, line in (
+        ("file", "is no folder that can be written to; choose another"),
+        ("file/deeper", "is no folder that can be written to; choose another"),
+        ("page.html", "names a file, and a folder is written; leave out its ending"),
+    ):
+        refused = command("evaluate", "samples=a/theirs.npy", "num_samples=30", f"out={out}")
+        assert (refused.out, refused.err) == ("", f"error: out={out}: {line}\n")
+    np.save("one.npy", real["test"][0][:1].numpy())
+    refused = command("evaluate", "samples=one.npy")
+    assert refused.err.endswith("holds 1 image, fid_digits_test_10k needs 10000; 10 at least are scored\n")
 
 
 def test_samples_are_compared_with_the_labels_that_they_were_asked_for(
@@ -467,7 +474,8 @@ def test_files_that_cannot_be_scored(command: Command, workdir: Path) -> None:
     np.savez("two.npz", a=IMAGES, b=IMAGES)
     refuse(command, workdir, "two.npz", "it holds a, b; name the array images")
     np.savez("labels.npz", images=IMAGES, labels=np.arange(29))
-    refuse(command, workdir, "labels.npz", "labels must be 30 whole numbers, 0 or more")
+    line = "cas=true needs their labels, as whole numbers in an array named labels in an .npz; they must be 30 whole"
+    refuse(command, workdir, "labels.npz", line, "cas=true", "num_samples=30")
     np.savez("pickled_labels.npz", images=IMAGES, labels=np.array([Evil()] * 30))
     for labels, why in (("pickled_labels", "it holds pickled objects"), ("text", "they are text")):
         np.savez("text.npz", images=IMAGES, labels=np.arange(30).astype(str))

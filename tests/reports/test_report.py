@@ -266,6 +266,12 @@ def test_an_option_brings_its_keys() -> None:
         (["run=sweep", "metric=fid_x"], "error: metric=fid_x: no run here has it; there are fid_digits_train_2k"),
         (["run=sweep", "metric=fid_digits_residual_test_10k"], "no run here has it"),  # nothing is chosen by a judge
         (["run=sweep", "out=file/deeper"], "error: out=file/deeper: is no folder that can be written to"),
+        (
+            ["run=sweep", "out=page.html"],
+            "error: out=page.html: names a file, and a folder is written; leave out its ending",
+        ),
+        (["run=file"], "error: run=file: is a file; name a folder of runs"),
+        (["run=a,b"], "error: run=a,b: several values; quote a path with a comma: 'run=\"a,b\"'"),
         ([], "error: run: no value; give it as run=..."),
         (["run=sweep", "outt=x"], "error: outt: no such key; did you mean out?"),
     ],

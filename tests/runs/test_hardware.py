@@ -195,6 +195,20 @@ def test_a_run_of_one_process_starts_anywhere_and_in_silence(
     assert {path.name for path in run.iterdir()} >= {"config.yaml", "provenance.jsonl", "samples", "checkpoints"}
 
 
+def test_a_run_that_was_killed_at_its_end_is_said_to_be_finished_anywhere(
+    command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = [*TINY, "metrics=none", "trainer.max_steps=2", "name=mine", "resume=auto"]
+    assert command("train", *words).code == 0
+    status = Path("outputs/mine/status.json")
+    status.write_text(json.dumps(json.loads(status.read_text()) | {"state": "interrupted"}))
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(rank_zero_only, "rank", 3)  # as it is in a process that began with such variables
+    assert command("train", *words).out == "outputs/mine: finished already (steps 2)\n"
+    assert json.loads(status.read_text())["state"] == "finished"
+
+
 def test_torchrun_with_more_processes_than_the_run_is_for_is_told(
     command: Callable[..., Result], workdir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,17 +257,20 @@ def test_cudnn_tries_its_algorithms_unless_told_otherwise(monkeypatch: pytest.Mo
 
 
 def test_what_training_computes_in_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = provenance([])["machine"]
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 1)
+    machine = provenance([], device=cpu)["machine"]
+    assert machine["accelerator"] is None
     assert machine["tf32"] is (torch.cuda.is_available() and torch.cuda.is_tf32_supported())
     assert machine["cudnn_benchmark"] is torch.backends.cudnn.benchmark
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a GPU")
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
     for supported in (True, False):
         monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda supported=supported: supported)
-        assert provenance([])["machine"]["tf32"] is supported
+        assert provenance([], device=cpu)["machine"]["tf32"] is supported
+        assert provenance([], device=gpu)["machine"]["accelerator"] == "GPU 1"
     monkeypatch.setattr(torch.cuda, "is_tf32_supported", lambda: True)
     with without_tf32():
-        assert provenance([])["machine"]["tf32"] is False
+        assert provenance([], device=cpu)["machine"]["tf32"] is False
 
 
 def test_nobody_is_told_of_tensor_cores(

@@ -174,7 +174,7 @@ def test_the_shape_of_samples(mnist_root: Path, tmp_path: Path, digits: FeatureS
 @pytest.mark.parametrize(("held_out", "known"), [(400, 64), (20, 20), (11, 64)])
 def test_as_many_known_images_are_asked_for_as_unknown_ones(held_out: int, known: int, tmp_path: Path) -> None:
     """With batch norm how many are judged together makes a difference; of under 12 nothing can be told."""
-    arrays = {f"x_{split}": np.zeros((n, 8, 8), np.uint8) for split, n in (("train", 100), ("test", held_out))}
+    arrays = {f"x_{split}": np.full((n, 8, 8), 9, np.uint8) for split, n in (("train", 100), ("test", held_out))}
     np.savez(tmp_path / "some.npz", **arrays)
     words = ["data=folder", f"data.folder={tmp_path / 'some.npz'}", "data.batch_size=8", "model=mlp", "model.width=4"]
     run, (look,) = trained(tmp_path, tmp_path / "run", *words, steps=1, every=1)

@@ -131,7 +131,12 @@ def test_a_file_is_loaded_as_a_run_is(workdir: Path, command: Any) -> None:
         (["checkpoint=7"], "checkpoint=7: run has last"),
         (["out=full"], "out=full: exists; choose another, or overwrite=true"),
         (["out=full", "overwrite=true"], "out=full: holds notes.txt too, which this command did not write; choose an"),
-        (["out=file"], "out=file: is a file, and a folder is written; choose another"),
+        (["out=file"], "out=file: is no folder that can be written to; choose another"),
+        (["out=file/deeper"], "out=file/deeper: is no folder that can be written to; choose another"),
+        (
+            ["out=mine.safetensors"],
+            "out=mine.safetensors: names a file, and a folder is written; leave out its ending",
+        ),
         (["run=file"], "file is not a readable generator ("),
     ],
 )

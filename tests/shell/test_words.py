@@ -107,11 +107,15 @@ EXPERIMENTS = {
     "open": ("# @package _global_\nmodel: [8\n", "open.yaml, line 3, column 1: no YAML: expected ',' or ']'"),
     "twice": ("# @package _global_\nseed: 1\nseed: 2\n", "twice.yaml, line 3, column 1: no YAML: found duplicate key"),
     "control": ('# @package _global_\nname: "\x01"\n', "no YAML: unacceptable character #x0001"),
-    "local": ("seed: 3\n", "experiment=local: its file must begin with the line `# @package _global_`\n"),
+    "local": ("seed: 3\n", "experiment=local: its file must begin with the line `# @package _global_` (no byte order"),
     "deep": (
         "defaults:\n  - override /model: mlp\n",
-        "experiment=deep: its file must begin with the line `# @package _global_`\n",
+        "experiment=deep: its file must begin with the line `# @package _global_` (no byte order mark before it)",
     ),
+    "mark": ("\ufeff# @package _global_\nseed: 3\n", "experiment=mark: its file must begin with the line `# @package"),
+    "slip": ("# @package global\nseed: 3\n", "experiment=slip: its file must begin with the line `# @package"),
+    "group": ("# @package _group_\nseed: 3\n", "experiment=group: its file must begin with the line `# @package"),
+    "other": ("# @package _global_\nexperiment: quick\n", "experiment=other: its file must begin with the line `# @"),
     "slashless": (
         "# @package _global_\ndefaults:\n  - override model: mlp\n",
         "experiment=slashless: in the file's defaults it must be `override /model: ...`\n",
@@ -119,6 +123,19 @@ EXPERIMENTS = {
     "plain": ("# @package _global_\ndefaults:\n  - model: mlp\n", "defaults it must be `override /model: mlp`\n"),
     "list": ("# @package _global_\n- seed\n", "In 'experiment/list': ConfigTypeError raised while composing config: "),
 }
+
+
+def test_what_is_in_a_run_folder_leads_to_it(command: Any, workdir: Path) -> None:
+    saved = Path("mine/checkpoints/last.ckpt")
+    saved.parent.mkdir(parents=True)
+    for path in (saved, saved.with_name("last.generator.safetensors"), Path("mine/config.yaml")):
+        path.touch()
+    line = f"error: resume={saved}: no run folder (it has no config.yaml); it is of one: resume={workdir / 'mine'}\n"
+    assert command("train", f"resume={saved}").err == line
+    line = (
+        f"error: init=mine: is a run folder; name its generator, init={saved.with_name('last.generator.safetensors')}\n"
+    )
+    assert command("train", "init=mine", "metrics=none").err == line
 
 
 @pytest.mark.parametrize("name", EXPERIMENTS)

@@ -10,7 +10,7 @@ from dcgan.config import options as config_options
 from dcgan.config.check import check
 from dcgan.config.schema import TrainConfig
 from dcgan.training.build import build_gan
-from dcgan.training.optim import OPTIMIZERS, SCHEDULES, learning_rate_factor
+from dcgan.training.optim import OPTIMIZERS, SCHEDULES, Rates, learning_rate_factor
 
 
 def factors(schedule: str, *, warmup: int, total: float, steps: int) -> list[float]:
@@ -60,6 +60,48 @@ def test_a_warm_up_takes_a_hundred_steps_or_a_tenth_of_a_short_run(words: list[s
         rates.set([optimizer], step=step, total=total)
         found.append(optimizer.param_groups[0]["lr"])
     assert found == pytest.approx([min(1.0, (step + 1) / max(1, steps)) for step in range(250)])
+
+
+def rates_by_the_clock(rates: Rates, times: list[float], *, total: float) -> list[float]:
+    """The share ``times[step]`` of the run's time is over in each step."""
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    rates.start([optimizer])
+    found = []
+    for step, time in enumerate(times):
+        rates.set([optimizer], step=step, total=total, time=time)
+        found.append(optimizer.param_groups[0]["lr"])
+    return found
+
+
+@pytest.mark.parametrize("total", [math.inf, 5000])
+def test_a_run_by_time_warms_up_in_a_tenth_of_it_if_a_hundred_steps_take_longer(total: float) -> None:
+    times = [step / 40 for step in range(40)]
+    assert rates_by_the_clock(Rates("constant", None), times, total=total) == pytest.approx(
+        [0.01, 0.25, 0.5, 0.75, *[1.0] * 36]
+    )
+    falling = rates_by_the_clock(Rates("linear", None), times, total=total)
+    assert falling == pytest.approx([0.01, 0.25, 0.5, 0.75, *[1 - time for time in times[4:]]])
+    quick = rates_by_the_clock(Rates("linear", None), [step / 10_000 for step in range(200)], total=total)
+    assert quick[:100] == pytest.approx([(step + 1) / 100 for step in range(99)] + [1 - 0.0099], rel=1e-3)
+
+
+def test_a_warm_up_that_the_clock_cuts_off_ends_without_a_jump() -> None:
+    found = rates_by_the_clock(Rates("linear", 30), [step / 40 for step in range(40)], total=math.inf)
+    assert max(abs(one - other) for one, other in pairwise(found)) < 0.04
+    assert found[-1] == pytest.approx(1 / 40)
+
+
+def test_a_run_that_is_made_longer_does_not_warm_up_again() -> None:
+    rates = Rates("constant", None)
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    rates.start([optimizer])
+    for step in range(50):
+        rates.set([optimizer], step=step, total=50)
+    resumed = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    rates.start([resumed])
+    resumed.load_state_dict(optimizer.state_dict())
+    rates.set([resumed], step=50, total=5000)
+    assert resumed.param_groups[0]["lr"] == 1.0
 
 
 def test_a_run_without_end_keeps_its_rate() -> None:

@@ -1,6 +1,5 @@
 """A check-up from its first look to its page."""
 
-import os
 from pathlib import Path
 
 from dcgan.config.catalogue import CATALOGUE
@@ -10,7 +9,7 @@ from dcgan.reports.checkup.fix import mend, refuse_copy, refuse_place
 from dcgan.reports.checkup.page import write_checkup
 from dcgan.reports.checkup.seen import look
 from dcgan.reports.checkup.words import console
-from dcgan.shell.words import pasted
+from dcgan.shell.writing import refuse_no_folder
 
 SCORED = 2000  # images that an evaluation while training is of, where a feature space knows the data set
 
@@ -27,9 +26,7 @@ def check_up(data: Data, *, scored: int | None, out: Path, fix: Path | None) -> 
     """
     source = Path(data.folder) if hasattr(data, "folder") else None
     refuse_place(out, source, key="out")
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
-        raise FileExistsError(f"{pasted('out', out)}: is no folder that can be written to; choose another")
+    refuse_no_folder(out)
     if fix is not None:
         refuse_place(fix, source, key="fix")
         refuse_copy(fix)
