@@ -688,6 +688,15 @@ def looks(run: Path) -> list[dict[str, float]]:
     return [{name: float(row[f"health/{name}"] or 0) for name in ("rank", "spread", "moved")} for row in rows]
 
 
+def curves(run: Path) -> list[dict[str, float]]:
+    """What was logged of the steps that were shown."""
+    with (run / "csv" / "version_0" / "metrics.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["loss/generator"]]
+    assert rows
+    kinds = ("loss/", "logits/", "accuracy/", "probability/", "grad_norm/")
+    return [{name: float(value) for name, value in row.items() if name.startswith(kinds)} for row in rows]
+
+
 @pytest.mark.fault("another number of processes")
 def test_two_processes_compute_what_one_does(command: Command, workdir: Path) -> None:
     """With all that draws or judges: latents, codes, penalty, augmentation, labels, spectral norm, clipping, looks."""
@@ -716,6 +725,8 @@ def test_two_processes_compute_what_one_does(command: Command, workdir: Path) ->
     alone, together = state(one)["state_dict"], state(two)["state_dict"]
     for seen, expected in zip(looks(two), looks(one), strict=True):
         assert seen == pytest.approx(expected, rel=1e-3)
+    for seen, expected in zip(curves(two), curves(one), strict=True):
+        assert seen == pytest.approx(expected, rel=1e-2, abs=1e-4)  # of both, not of the first one's share
     start = build_gan(config(*words)).state_dict()
     for name, value in alone.items():
         torch.testing.assert_close(together[name], value, rtol=1e-3, atol=2e-5, msg=name)

@@ -139,6 +139,12 @@ def test_a_sweep_over_them_goes_on(command: Command, workdir: Path) -> None:
             "model.conditional=true: data.folder=mine/",
         ),
         (
+            ["data=folder", "data.folder=short.npz", "model.conditional=true"],
+            "model.conditional=true: data.folder=short.npz has no labels of two classes (a folder each, or an array of "
+            "labels); leave it false; its labels are not used: they must be 20 whole numbers, 0 or more, one for each "
+            "image; there are 19",
+        ),
+        (
             ["data=folder", "data.folder=mine", "metrics=digits"],
             "metrics=digits: knows mnist, not folder; use metrics=o",
         ),
@@ -154,6 +160,7 @@ def test_a_sweep_over_them_goes_on(command: Command, workdir: Path) -> None:
 )
 def test_mistakes_are_one_line_and_start_nothing(words: list[str], line: str, command: Command, workdir: Path) -> None:
     pictures(workdir / "mine")
+    np.savez("short.npz", images=np.full((20, 12, 12), 200, dtype=np.uint8), labels=np.arange(19))
     usual = [word for word in SHORT if word != "metrics=none"]
     result = command("train", *usual, "data.batch_size=8", *words)
     last = result.err.splitlines()[-1]

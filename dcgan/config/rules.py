@@ -66,7 +66,7 @@ def _are_objectives(value: Any) -> bool:
 def _is_time(value: Any) -> bool:
     if isinstance(value, Mapping):
         return timedelta(**value) > timedelta()
-    return isinstance(value, str) and re.fullmatch(r"\d+:\d\d:\d\d:\d\d", value.strip()) is not None
+    return isinstance(value, str) and re.fullmatch(r"(?=.*[1-9])\d+:\d\d:\d\d:\d\d", value.strip()) is not None
 
 
 def _are_devices(value: Any) -> bool:
@@ -120,7 +120,7 @@ GPUS = Rule(
     lambda value: value == "auto" or _are_gpus(value),
 )
 DEVICES = Rule("must be how many, -1 or auto (all), or a list of different ones such as [0,1]", _are_devices)
-TIME = Rule("must be days:hours:minutes:seconds, such as 00:00:03:00 for three minutes", _is_time)
+TIME = Rule("must be days:hours:minutes:seconds, such as 00:00:03:00 for three minutes (in a file in quotes)", _is_time)
 KEPT = Rule("must be true (all), false (none), or how many", lambda value: type(value) in (bool, int) and value >= 0)
 OBJECTIVES = Rule("must be fid, cpu_seconds, or both, as in [fid,cpu_seconds]", _are_objectives, as_list)
 SEEDS = Rule(

@@ -83,8 +83,8 @@ def _plain(image: Image.Image, background: str) -> np.ndarray:
 def _upper_bits(values: np.ndarray) -> np.ndarray:
     if values.min() < 0 or values.max() > 65_535:
         raise ValueError("its pixels are numbers of 32 bits; save it with 8")
-    if 0 < values.max() < 2**12:  # 8 or 12 bits in 16, which would all but vanish
-        raise ValueError(f"its pixels have 16 bits, but {values.max()} at most, which is black; save it with 8 bits")
+    if 0 < values.max() < 2**8:  # which would vanish
+        raise ValueError(f"its pixels have more than 8 bits, but are {values.max()} at most; save it with 8 bits")
     return ((values + 128) // 257).astype(np.uint8)
 
 

@@ -155,19 +155,20 @@ def _doubts(images: Tensor) -> list[str]:
     """What makes the pixels look wrong, for white on black."""
     some = images[:: max(1, len(images) // 1000)].flatten(1)
     darkest, brightest = int(some.amin(1).median()), int(images.max())
-    commonest = int(some.flatten().bincount(minlength=256).argmax())
+    levels = some.flatten().bincount(minlength=256)
+    commonest = int(levels.argmax())
     doubts = []
     if darkest > 32:
         doubts.append(
             f"holds no black: the darkest pixel of most images is {darkest} of 255; were values in [0, 1] turned into "
             "bytes as if they were in [-1, 1]?"
         )
-    elif GREYS[0] <= commonest <= GREYS[1]:
+    elif GREYS[0] <= commonest <= GREYS[1] and levels[commonest] > some.numel() / 3:
         doubts.append(
             f"most pixels are {commonest} of 255, where the data set's are black; were values in [-1, 1] turned into "
             "bytes without a shift, which wraps them around? ((x + 1) * 127.5).round().astype('uint8') is right"
         )
-    elif some.float().mean() > 128:
+    elif commonest > GREYS[1] and some.float().mean() > 128:
         doubts.append("looks inverted: mostly bright, where the data set is white on black; 255 - x turns it over")
     if brightest < 128:
         doubts.append(f"holds no white: its largest value is {brightest} of 255")

@@ -96,8 +96,8 @@ def _of_folder(folder: Path) -> Listing:
                 if one.name == CACHE:
                     continue
                 if one.name.startswith(JUNK):
-                    folder_of = one.is_dir(follow_symlinks=False)
-                    listing.hidden += sum(len(names) for *_, names in os.walk(one.path)) if folder_of else 1
+                    within = os.walk(one.path) if one.is_dir(follow_symlinks=False) else ()
+                    listing.hidden += max(1, sum(len(names) for *_, names in within))
                 elif one.is_dir(follow_symlinks=False):
                     waiting.append(f"{name}/")
                     listing.folders.append(f"{name}/")

@@ -25,11 +25,12 @@ from dcgan.data.own import Collection, Source, in_parallel, source_of
 from dcgan.data.pictures import CACHE
 from dcgan.shell.writing import naming, replacing, to_json
 
-FORM = 1  # of what is kept; another is read anew
+FORM = 2  # of what is kept; another is read anew
 HELD_OUT = 7  # one image in so many is kept for the test where nobody says which: MNIST's share
 LARGEST_INFERRED = 64  # pixels: larger images are brought to this unless data.resolution says otherwise
 LOOKED_AT = 1000  # images, whose sizes tell the resolution
 NAMED = 5  # unreadable files that a line names
+DARK = 32  # of 255, below which images are as good as black
 COPIED_AT_ONCE = 4096  # images
 
 
@@ -251,6 +252,7 @@ class _Read(NamedTuple):
 
     mark: int  # 64 bits of the hash of its pixels, before they are resized
     coloured: bool
+    brightest: int = 0  # of its levels
     reason: str = ""
 
 
@@ -263,11 +265,11 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         try:
             pixels = collection.pixels(i)
         except ValueError as error:
-            return _Read(0, False, str(error))
+            return _Read(0, False, reason=str(error))
         mark = mark_of(pixels)
         square = squared(grey(pixels) if channels == 1 else pixels, resolution=resolution)
         everything[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
-        return _Read(mark, pixels.ndim == 3)
+        return _Read(mark, pixels.ndim == 3, int(pixels.max()))
 
     found = in_parallel(read, number, words="reading")
     channels = channels or (3 if any(one.coloured for one in found) else 1)
@@ -288,11 +290,18 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         num_test=splits.count("test"),
         held_out="" in collection.splits,
         unreadable=[(collection.names(i), one.reason) for i, one in enumerate(found) if one.reason],
-        notes=collection.notes,
+        notes=[*collection.notes, *_too_dark(max((one.brightest for one in found), default=0))],
         to_train=[of_class[label] for label in range(len(collection.classes))],
     )
     (folder / "facts.json").write_text(to_json(asdict(facts)))
     return facts
+
+
+def _too_dark(brightest: int) -> list[str]:
+    """Of 12 bits in files of 16, such as scanners write, the upper 8 are 15 at most."""
+    if brightest >= DARK:
+        return []
+    return [f"no pixel of any image is above {brightest} of 255: are they 12 bits in 16? save them with 8 bits"]
 
 
 def _copy(everything: np.ndarray, rows: np.ndarray, path: Path, *, channels: int) -> None:

@@ -4,6 +4,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -85,6 +86,10 @@ class Dashboard(Callback):
             return
         observed = observe(outputs) | self._penalty | self._norms
         self.latest = {name: float(value) for name, value in observed.items()}
+        if trainer.world_size > 1:  # each process sees its share of the batch
+            shares = torch.tensor([*self.latest.values()], device=pl_module.device)
+            means = trainer.strategy.reduce(shares, reduce_op="mean").tolist()
+            self.latest = dict(zip(self.latest, means, strict=True))
         self.latest["speed/images_per_second"] = self._speed(trainer, len(batch[0]) * trainer.world_size)
         for name, optimizer in zip(STEPPED, trainer.optimizers, strict=True):
             self.latest[f"lr/{name}"] = optimizer.param_groups[0]["lr"]

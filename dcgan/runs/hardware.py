@@ -61,8 +61,8 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
     elif trainer.gpus != "auto":
         raise ValueError(f"trainer.gpus={trainer.gpus}: leave it out where trainer.accelerator or devices are given")
     kind = _kind(chosen["accelerator"])
-    if trainer.sync_batchnorm and kind == "cpu":
-        raise ValueError("trainer.sync_batchnorm=true: is of several GPUs, and this run is on the CPU; leave it false")
+    if trainer.sync_batchnorm and kind == "cpu" and several_processes(trainer.num_nodes, chosen):
+        raise ValueError("trainer.sync_batchnorm=true: is of GPUs, and this run is on the CPU; leave it false")
     chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
     if chosen["strategy"] is None and several_processes(trainer.num_nodes, chosen):
         # Plain ddp waits for gradients of the network that is not being updated.

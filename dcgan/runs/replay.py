@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dcgan.config.check import check
 from dcgan.config.options import Logger, Option
+from dcgan.config.rules import shown
 from dcgan.config.schema import TrainConfig
 from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.finite import tensors_of
@@ -21,6 +22,7 @@ from dcgan.shell.reading import from_json, small_text
 from dcgan.shell.zoo import PREFIX
 from dcgan.training.build import moved
 from dcgan.training.gan import GAN
+from dcgan.training.optim import WARMUP
 
 COMPARED = ("state_dict", "optimizer_states")
 
@@ -75,11 +77,12 @@ def replay(run: Path, stretch: Stretch, *, root: str, folder: str | None = None)
     """
     expected = load_checkpoint(stretch.end)
     config = check(OmegaConf.create(expected["config"]), TrainConfig)
-    by_time = config.optimizer.schedule != "constant" or config.optimizer.warmup is None
-    if config.trainer.max_time is not None and by_time:
+    warms_up = config.optimizer.warmup is None and stretch.first_step < WARMUP
+    if config.trainer.max_time is not None and (config.optimizer.schedule != "constant" or warms_up):
+        told = f"optimizer.schedule={config.optimizer.schedule}, optimizer.warmup={shown(config.optimizer.warmup)}"
         raise ValueError(
-            f"run={run}: its rates followed the clock (trainer.max_time={config.trainer.max_time}, "
-            f"optimizer.schedule={config.optimizer.schedule}); only a run by steps can be trained again"
+            f"run={run}: its rates followed the clock (trainer.max_time={config.trainer.max_time}, {told}); only a run "
+            "by steps can be trained again"
         )
     data = moved(config.data, root=root, folder=folder)
     quiet = replace(config.trainer, enable_checkpointing=False, enable_progress_bar=False, log_every_n_steps=0)

@@ -33,8 +33,9 @@ def naming(target: Path) -> Iterator[None]:
 
 def refuse_no_folder(out: Path) -> None:
     """Raise FileExistsError where ``out`` is no folder, and cannot become one, before minutes of work are lost."""
-    there = next(folder for folder in (out, *out.absolute().parents) if folder.exists())
-    if not (there.is_dir() and os.access(there, os.W_OK)):
+    folders = (out, *out.absolute().parents)
+    there = next(folder for folder in folders if os.path.exists(folder))  # noqa: PTH110  # Path's own may raise
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
         raise FileExistsError(f"{pasted('out', out)}: is no folder that can be written to; choose another")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from dcgan.config import options
-from dcgan.config.combinations import check_combinations
+from dcgan.config.combinations import ImpossibleError, check_combinations
 from dcgan.config.options import Data, Optimizer, Option, OwnData
 from dcgan.config.registry import lookup
 from dcgan.config.schema import TrainConfig
@@ -103,7 +103,11 @@ def with_facts(config: TrainConfig) -> tuple[TrainConfig, list[str]]:
         return config, []
     data, facts = prepared.with_facts(config.data)
     config = replace(config, data=data)
-    check_combinations(config)
+    try:
+        check_combinations(config)
+    except ImpossibleError as error:
+        why = [note for note in facts.notes if "labels" in note] if str(error).startswith("model.conditional=") else []
+        raise ImpossibleError("; ".join([str(error), *why])) from error
     classes = data.classes or []
     if getattr(config.model, "conditional", False) and 0 in facts.to_train:
         name = classes[facts.to_train.index(0)]

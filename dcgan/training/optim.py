@@ -93,9 +93,10 @@ class Rates(NamedTuple):
     def set(self, optimizers: Iterable[Optimizer], *, step: int, total: float, time: float = 0.0) -> None:
         """The rates of generator step ``step`` of ``total``, where the share ``time`` of the run's time is over."""
         own = int(min(WARMUP, total / 10)) if self.warmup is None else self.warmup
-        rise = 10 * time if self.warmup is None else 0.0
         for group in (group for optimizer in optimizers for group in optimizer.param_groups):
-            warmup = group.setdefault("warmup", own)  # kept in checkpoints: a run made longer does not warm up again
+            # Kept in checkpoints: a run made longer does not warm up again, one taken back to its first step does.
+            warmup, begun = group.setdefault("warmup", own), group.setdefault("begun", time)
+            rise = 10 * (time - begun) if self.warmup is None else 0.0
             if rise >= 1 and step < warmup:
                 group["warmup"] = warmup = step
             factor = learning_rate_factor(self.schedule, warmup=warmup, step=step, total=total, time=time, rise=rise)

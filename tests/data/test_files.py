@@ -91,6 +91,7 @@ def test_a_range_that_fits_nothing_is_named(given: np.ndarray, seen: str, tmp_pa
     ("given", "note"),
     [
         (DIGITS, None),
+        (RANDOM.integers(0, 256, DIGITS.shape, dtype=np.uint8), None),  # the commonest of whose levels means nothing
         (255 - DIGITS, "looks inverted"),
         (
             ((DIGITS / 255 * 2 - 1) * 127.5).astype(np.int64).astype(np.uint8),

@@ -244,6 +244,17 @@ def test_of_two_images_one_is_held_out(tmp_path: Path) -> None:
     assert [len(images) for images, _ in both(data(save(tmp_path / "mine", noise(2)))).values()] == [1, 1]
 
 
+def test_twelve_bits_in_sixteen_are_told(tmp_path: Path) -> None:
+    for i, image in enumerate(noise(12)):
+        path = tmp_path / "mine" / f"{i}.png"
+        path.parent.mkdir(exist_ok=True)
+        Image.fromarray(image.astype(np.uint16) * 16).save(path)
+    (note,) = found(data(tmp_path / "mine")).notes
+    assert note == "no pixel of any image is above 16 of 255: are they 12 bits in 16? save them with 8 bits"
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "mine" / "day.png")
+    assert found(data(tmp_path / "mine")).notes == []
+
+
 # --- unreadable
 
 

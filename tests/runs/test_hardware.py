@@ -240,6 +240,17 @@ def test_several_processes_are_the_launchers_where_there_is_one(
     assert not getattr(environment, "auto_requeue", False)
 
 
+@pytest.mark.parametrize("devices", [1, 2])
+def test_statistics_are_shared_by_gpus_alone(devices: int) -> None:
+    trainer = config("trainer.sync_batchnorm=true").trainer
+    trainer.gpus, trainer.accelerator, trainer.devices = "auto", "cpu", devices
+    if devices == 1:  # where it does nothing, as of a run that goes on here
+        assert resolve_hardware(trainer)["accelerator"] == "cpu"
+    else:
+        with pytest.raises(ValueError, match=r"^trainer.sync_batchnorm=true: is of GPUs, and this run is on the CPU"):
+            resolve_hardware(trainer)
+
+
 def test_several_processes_by_any_word() -> None:
     assert several_processes(2, {"accelerator": "cpu", "devices": 1})
     assert several_processes(1, {"accelerator": "cpu", "devices": "2"})

@@ -91,6 +91,13 @@ def test_a_warm_up_that_the_clock_cuts_off_ends_without_a_jump() -> None:
     assert found[-1] == pytest.approx(1 / 40)
 
 
+def test_a_run_that_is_taken_back_to_its_first_step_warms_up_again() -> None:
+    """By the clock too, which goes on: half of the run's time is over."""
+    times = [0.5 + step / 100 for step in range(20)]
+    found = rates_by_the_clock(Rates("constant", None), times, total=math.inf)
+    assert found == pytest.approx([0.01, *[step / 10 for step in range(1, 10)], *[1.0] * 10])
+
+
 def test_a_run_that_is_made_longer_does_not_warm_up_again() -> None:
     rates = Rates("constant", None)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
