@@ -160,7 +160,8 @@ def test_a_sweep_over_them_goes_on(command: Command, workdir: Path) -> None:
 )
 def test_mistakes_are_one_line_and_start_nothing(words: list[str], line: str, command: Command, workdir: Path) -> None:
     pictures(workdir / "mine")
-    np.savez("short.npz", images=np.full((20, 12, 12), 200, dtype=np.uint8), labels=np.arange(19))
+    shades = np.arange(100, 120, dtype=np.uint8)[:, None, None] * np.ones((12, 12), np.uint8)
+    np.savez("short.npz", images=shades, labels=np.arange(19))
     usual = [word for word in SHORT if word != "metrics=none"]
     result = command("train", *usual, "data.batch_size=8", *words)
     last = result.err.splitlines()[-1]
