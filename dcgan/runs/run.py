@@ -185,10 +185,8 @@ def record_start(run: Run, overrides: Sequence[str]) -> None:
         rewind(run.folder, step=run.first_step)
     if run.start not in (None, run.last) and run.last.exists():  # damaged, and must not become the one before
         run.last.replace(run.last.with_name("last.ckpt.damaged"))
-    config, origin = (
-        OmegaConf.create(asdict(run.config)),
-        provenance(overrides, device=run.trainer.strategy.root_device),
-    )
+    config = OmegaConf.create(asdict(run.config))
+    origin = provenance(overrides, device=run.trainer.strategy.root_device)
     with replacing(run.folder / "config.yaml") as temporary:
         OmegaConf.save(config, temporary)
     append_json(run.folder / "provenance.jsonl", origin)

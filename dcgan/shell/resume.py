@@ -77,7 +77,7 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
         raise ValueError(f"init={shown(typed.init)}: is of a run that begins, and resume= goes on; leave it out")
     path = folder / "config.yaml"
     if not path.is_file():
-        within = next((one for one in folder.absolute().parents if (one / "config.yaml").is_file()), None)
+        within = next((one for one in folder.absolute().parents if can_go_on(one)), None)
         hint = f"; it is of one: {pasted('resume', within)}" if within and folder.exists() else ""
         raise ValueError(f"resume={shown(typed.resume)}: no run folder (it has no config.yaml){hint}")
     run = _read(path)
