@@ -49,6 +49,15 @@ def shorter_side(content: bytes) -> int:
         return 0
 
 
+def pictures_in(content: bytes) -> int:
+    """How many pictures a file's content holds; 1 too where it cannot be read."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            return getattr(image, "n_frames", 1)
+    except Exception:
+        return 1
+
+
 def squared(pixels: np.ndarray, *, resolution: int) -> np.ndarray:
     """The largest square in the middle of uint8 (H, W) or (H, W, 3), resized to ``resolution`` by Pillow's LANCZOS."""
     if pixels.shape[:2] == (resolution, resolution):

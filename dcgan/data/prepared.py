@@ -25,7 +25,7 @@ from dcgan.data.own import Collection, Source, in_parallel, source_of
 from dcgan.data.pictures import CACHE
 from dcgan.shell.writing import naming, replacing, to_json
 
-FORM = 2  # of what is kept; another is read anew
+FORM = 3  # of what is kept; another is read anew
 HELD_OUT = 7  # one image in so many is kept for the test where nobody says which: MNIST's share
 LARGEST_INFERRED = 64  # pixels: larger images are brought to this unless data.resolution says otherwise
 LOOKED_AT = 1000  # images, whose sizes tell the resolution
@@ -253,6 +253,7 @@ class _Read(NamedTuple):
     mark: int  # 64 bits of the hash of its pixels, before they are resized
     coloured: bool
     brightest: int = 0  # of its levels
+    pictures: int = 1  # in its file
     reason: str = ""
 
 
@@ -269,7 +270,7 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         mark = mark_of(pixels)
         square = squared(grey(pixels) if channels == 1 else pixels, resolution=resolution)
         everything[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
-        return _Read(mark, pixels.ndim == 3, int(pixels.max()))
+        return _Read(mark, pixels.ndim == 3, int(pixels.max()), collection.pictures(i))
 
     found = in_parallel(read, number, words="reading")
     channels = channels or (3 if any(one.coloured for one in found) else 1)
@@ -290,11 +291,22 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         num_test=splits.count("test"),
         held_out="" in collection.splits,
         unreadable=[(collection.names(i), one.reason) for i, one in enumerate(found) if one.reason],
-        notes=[*collection.notes, *_too_dark(max((one.brightest for one in found), default=0))],
+        notes=[
+            *collection.notes,
+            *_several([collection.names(i) for i, one in enumerate(found) if one.pictures > 1]),
+            *_too_dark(max((one.brightest for one in found), default=0)),
+        ],
         to_train=[of_class[label] for label in range(len(collection.classes))],
     )
     (folder / "facts.json").write_text(to_json(asdict(facts)))
     return facts
+
+
+def _several(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    files = f"{len(names):,} files ({names[0]}, ...) hold" if len(names) > 1 else f"{names[0]} holds"
+    return [f"{files} several pictures, of which the first is taken; save each as a file if all are meant"]
 
 
 def _too_dark(brightest: int) -> list[str]:

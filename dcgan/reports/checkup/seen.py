@@ -1,6 +1,5 @@
 """Every image of a data set, looked at once: what the checks ask of it, in arrays. Nothing is written."""
 
-import io
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
 from dcgan.config.options import Data, OwnData
 from dcgan.config.rules import one_line
@@ -17,7 +15,6 @@ from dcgan.data.decode import decode, grey, squared
 from dcgan.data.files import LEVELS_OF_LOSS
 from dcgan.data.listing import Entry, Listing
 from dcgan.data.own import Collection, in_parallel, of_tensors, source_of
-from dcgan.data.pictures import FORMATS
 from dcgan.data.prepared import divided, mark_of, usual_size
 from dcgan.data.readers import read
 
@@ -38,7 +35,6 @@ ENDINGS = {  # of formats, by the first bytes of their files; the first ending i
 }
 WEBP = (".webp",)
 SPLITS = ("train", "test")
-WITH_SEVERAL = (".gif", ".tif", ".webp")
 
 
 class Glance(NamedTuple):
@@ -148,12 +144,10 @@ def _glancing(collection: Collection, small: np.ndarray, data: Data) -> Callable
 
     def glance(i: int) -> Glance:
         endings: Sequence[str] = ()
-        several = 1
         try:
             if collection.listing:
                 content = content_of(collection.listing, entries[collection.names(i)])
                 endings = endings_of(content)
-                several = _pictures_in(content) if set(endings) & set(WITH_SEVERAL) else 1
                 pixels = decode(content, background=background)
             else:
                 pixels = collection.pixels(i)
@@ -164,7 +158,7 @@ def _glancing(collection: Collection, small: np.ndarray, data: Data) -> Callable
         small[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
         spread = int(np.ptp(pixels, axis=(0, 1)).max())
         height, width = pixels.shape[:2]
-        return Glance("", endings, several, height, width, pixels.ndim == 3, spread, mark_of(pixels))
+        return Glance("", endings, collection.pictures(i), height, width, pixels.ndim == 3, spread, mark_of(pixels))
 
     return glance
 
@@ -188,14 +182,6 @@ def endings_of(content: bytes) -> Sequence[str]:
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return WEBP
     return next((endings for start, endings in ENDINGS.items() if content.startswith(start)), ())
-
-
-def _pictures_in(content: bytes) -> int:
-    try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return getattr(image, "n_frames", 1)
-    except Exception:  # it is about to be said why it cannot be read
-        return 1
 
 
 def luminance(seen: Seen) -> np.ndarray:
