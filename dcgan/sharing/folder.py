@@ -77,7 +77,7 @@ def _told(out: Path, form: str) -> str:
 def _write_files(loaded: Loaded, run: Path, config: ExportConfig, folder: Path) -> str:
     """Write what is of the format, hold it against the generator, and say how well they agree."""
     if config.format == "safetensors":
-        shutil.copyfile(generator_path(run, config.checkpoint), folder / WEIGHTS)
+        shutil.copyfile(generator_path(run, loaded.checkpoint), folder / WEIGHTS)
         return ""
     if config.format == "web":
         return write_page(loaded, folder, root=Path(config.data.root))

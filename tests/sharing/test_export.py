@@ -102,8 +102,12 @@ def test_the_card_says_what_was_measured_and_what_is_bad(workdir: Path, command:
     ):
         assert sentence in text
     (run / "metrics.jsonl").unlink()
-    done(command("export", "run=run", "checkpoint=last", "format=torch", "overwrite=true"))
-    assert "It was not evaluated" in (run / "exported" / "torch" / "README.md").read_text()
+    for best in (run / "checkpoints").glob("best.*"):
+        best.unlink()
+    exported = command("export", "run=run", "format=safetensors")
+    done(exported)
+    assert exported.err.count("this run was not evaluated, so it has no best checkpoint") == 1
+    assert "It was not evaluated" in (run / "exported" / "safetensors" / "README.md").read_text()
 
 
 def test_a_class_of_ones_own_is_called_by_its_name() -> None:
