@@ -255,11 +255,12 @@ def test_twelve_bits_in_sixteen_are_told(tmp_path: Path) -> None:
     assert found(data(tmp_path / "mine")).notes == []
 
 
-@pytest.mark.parametrize("ending", ["gif", "tif", "png", "webp"])
+@pytest.mark.parametrize("ending", ["gif", "tif", "png", "webp", "jpg"])
 def test_files_of_several_pictures_are_told(ending: str, tmp_path: Path) -> None:
     mine = save(tmp_path / "mine", noise(12))
     first, *others = map(Image.fromarray, noise(3, 16))
-    options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+    kinds = {"webp": {"lossless": True}, "jpg": {"format": "MPO"}}  # the latter as phones write
+    options: dict[str, Any] = kinds.get(ending, {})
     first.save(mine / f"a.{ending}", save_all=True, append_images=others, **options)
     facts = found(data(mine))
     words = "of which the first is taken; save each as a file if all are meant"
