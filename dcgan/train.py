@@ -118,13 +118,18 @@ def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, flo
 
 
 def _never_reached(run: "Run") -> Iterator[str]:
-    """What a run that ended by epochs or by time was too short for."""
+    """What a run was too short for."""
+    from dcgan.runs.health import skipped
+
     steps, config = run.trainer.global_step, run.config
     if config.optimizer.warmup is not None and 0 < steps <= config.optimizer.warmup:
         yield f"optimizer.warmup={config.optimizer.warmup}: the run ended at step {steps}, before its rates had risen"
     every = getattr(config.penalty, "every", None)
     if every is not None and steps < every:
         yield f"penalty.every={every}: the run ended at step {steps}, before its first penalty"
+    if (skips := skipped(run.trainer)) >= steps:
+        told = f"{skips} or more updates in {steps} steps were skipped, since their gradients overflowed"
+        yield f"trainer.precision=16-mixed: {told}; train longer, or take 32-true or bf16-mixed"
 
 
 def _results(run: "Run", *, seconds: float) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What is not finite stops a run where it is first seen, before anything is drawn, ranked or saved of it."""
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,8 @@ from dcgan.shell.words import pasted
 from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 
-LEAST_SCALE = 2.0**-20  # of 16-mixed, which begins with 2**16: here a gradient of 7e10 would still fit
+FIRST_SCALE = 2.0**16  # of 16-mixed
+LEAST_SCALE = 2.0**-20  # here a gradient of 7e10 would still fit
 
 
 class NotFiniteError(ValueError):
@@ -87,6 +89,12 @@ def _faults(trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> Iter
             yield f"the optimiser of the {name} is not finite ({part.rpartition('.')[2]}); {knob}"
     if skips := _skips(trainer):
         yield skips
+
+
+def skipped(trainer: Trainer) -> int:
+    """How many updates 16-mixed left out, at the least."""
+    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    return 0 if scaler is None else max(0, round(math.log2(FIRST_SCALE / scaler.get_scale())))
 
 
 def _skips(trainer: Trainer) -> str | None:

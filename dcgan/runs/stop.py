@@ -9,14 +9,14 @@ from typing import Any, NoReturn
 import torch
 from lightning import Callback, Trainer
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch.callbacks import Timer
 from tqdm import tqdm
 
 from dcgan.shell.slurm import deaf, queue_again, warnings_heard
 from dcgan.training.gan import GAN
+from dcgan.training.optim import ASK_EVERY
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-ASK_EVERY = 20  # steps; each question to the other processes waits for them
 
 
 class GracefulStop(Callback):
@@ -70,6 +70,20 @@ class GracefulStop(Callback):
         for number, handler in self._before.items():
             signal.signal(number, handler)
         self._before = {}
+
+
+class TimeLimit(Timer):
+    """``trainer.max_time``, of which several processes ask the first every 20 steps; Lightning's own asks in each."""
+
+    @property
+    def state_key(self) -> str:
+        """As Lightning's, in whose place it stands."""
+        return Timer.__qualname__
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Stop after this step if the time is over."""
+        if trainer.world_size == 1 or trainer.global_step % ASK_EVERY == 0:
+            super().on_train_batch_end(trainer, *args, **kwargs)
 
 
 def interrupted(trainer: Trainer) -> bool:

@@ -18,6 +18,7 @@ from dcgan.runs.checkpoints import AtomicCheckpointIO
 from dcgan.runs.hardware import on_cpu, several_processes
 from dcgan.runs.launch import cluster_environment
 from dcgan.runs.loggers import build_loggers
+from dcgan.runs.stop import TimeLimit
 
 
 def build_trainer(
@@ -46,6 +47,8 @@ def build_trainer(
         "enable_progress_bar": False,
     }
     try:
+        if (limit := arguments.pop("max_time", None)) is not None:
+            ours["callbacks"] = [*callbacks, TimeLimit(limit)]
         several = several_processes(config.trainer.num_nodes, hardware)
         plugins = [AtomicCheckpointIO(), cluster_environment(several=several), *_as_list(config.trainer.plugins)]
         arguments = {**arguments, **hardware, **ours, "plugins": plugins}

@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+from dcgan.shell.writing import is_full
+
 
 class Forgiving:
     """A stream that a program writes to, whatever became of its reader."""
@@ -36,10 +38,12 @@ class Forgiving:
     def _until_lost(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, ValueError):  # the latter: of a file that was closed
+        except (OSError, ValueError) as error:  # the latter: of a file that was closed
             self.lost = True
             if self._stream in (sys.__stdout__, sys.__stderr__):
                 _lead_nowhere(self._stream)
+            if is_full(error):
+                print("note: the disk is full: what is printed is lost; the work goes on", file=sys.stderr)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

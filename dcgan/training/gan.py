@@ -18,7 +18,7 @@ from dcgan.models.fast import memory_format
 from dcgan.models.precision import without_tf32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
-from dcgan.training.optim import Rates, share_of_time, unscale
+from dcgan.training.optim import ASK_EVERY, Rates, share_of_time, unscale
 from dcgan.training.player import Player, frozen
 
 
@@ -53,6 +53,7 @@ class GAN(LightningModule):
         self.objective, self.rates = objective, rates or Rates()
         self.seed, self.d_steps = seed, d_steps
         self.memory_format = memory_format(fast=fast)
+        self._time: float | None = None  # the share of the run's that is over, as it was last asked for
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One for each player."""
@@ -75,8 +76,9 @@ class GAN(LightningModule):
         """
         if self.rates.change:
             total = self.trainer.estimated_stepping_batches  # asked for only then: Lightning takes its time to tell
-            time = share_of_time(self.trainer)
-            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total, time=time)
+            if self.world == 1 or self._time is None or self.global_step % ASK_EVERY == 0:
+                self._time = share_of_time(self.trainer)
+            self.rates.set(self.trainer.optimizers, step=self.global_step, total=total, time=self._time)
         images = batch[0].contiguous(memory_format=self.memory_format)
         outcomes: dict[str, Outcome] = {}
         with layers_draw_from(self._draws("dropout")):

@@ -57,6 +57,9 @@ def learning_rate_factor(
     return min(risen, SCHEDULES[schedule](min(1.0, max(steps, time))))
 
 
+ASK_EVERY = 20  # steps, where several processes have to agree: each question waits for the others and the device
+
+
 def share_of_time(trainer: Trainer) -> float:
     """How much of ``trainer.max_time`` is over, resumed time included and the same for all processes; 0 without one."""
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]

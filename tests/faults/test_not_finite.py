@@ -80,6 +80,14 @@ def test_updates_that_are_all_skipped(command: Callable[..., Any], workdir: Path
     assert "take trainer.precision=32-true or bf16-mixed, or lower penalty.gamma" in line
 
 
+def test_a_run_too_short_for_its_scale_is_told_so(command: Callable[..., Any], workdir: Path) -> None:
+    words = ["penalty=r1", "penalty.gamma=1e36", "model.discriminator.norm=none", "trainer.precision=16-mixed"]
+    result = command("train", *TINY, *words, "metrics=none", "logger=none", "trainer.max_steps=10")
+    assert result.code == 0
+    words = "10 or more updates in 10 steps were skipped, since their gradients overflowed"
+    assert result.err == f"note: trainer.precision=16-mixed: {words}; train longer, or take 32-true or bf16-mixed\n"
+
+
 @pytest.mark.fault("a clock that jumps")
 @pytest.mark.parametrize("jump", [-86400.0, pytest.param(86400.0, marks=pytest.mark.trials)])
 def test_a_clock_that_jumps(

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
+from lightning.pytorch.callbacks import Timer
 
-from dcgan.runs.stop import STOP_SIGNALS, GracefulStop, leave
+from dcgan.runs.stop import STOP_SIGNALS, GracefulStop, TimeLimit, leave
 from dcgan.shell import slurm
 
 TRAINER: Any = SimpleNamespace(world_size=1, should_stop=False)
@@ -100,6 +101,22 @@ def test_processes_ask_each_other_every_20_steps(number: signal.Signals, stop: G
         stop.on_train_batch_end(trainer, None)  # type: ignore[arg-type]
     assert asked == [20]
     assert stop.received == number
+
+
+@pytest.mark.parametrize(("world", "ended"), [(1, 7), (2, 20)])
+def test_processes_ask_for_the_time_every_20_steps(world: int, ended: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is over at step 7."""
+    asked: list[int] = []
+    strategy = SimpleNamespace(broadcast=lambda over: asked.append(trainer.global_step) or over)
+    trainer = SimpleNamespace(world_size=world, should_stop=False, global_step=0, strategy=strategy)
+    monkeypatch.setattr(TimeLimit, "time_elapsed", lambda *_: 10.0 * trainer.global_step)
+    limit = TimeLimit({"seconds": 70})
+    while not trainer.should_stop:
+        trainer.global_step += 1
+        limit.on_train_batch_end(trainer)  # type: ignore[arg-type]
+    assert trainer.global_step == ended
+    assert asked == ([20] if world == 2 else [*range(1, 8)])
+    assert limit.state_key == Timer.__qualname__
 
 
 def test_a_signal_that_another_process_had_first_is_no_impatience(stop: GracefulStop) -> None:

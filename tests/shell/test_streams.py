@@ -76,6 +76,14 @@ def test_a_result_is_recorded_wherever_its_table_goes(
     assert json.loads(Path("again/status.json").read_text())["state"] == "finished"
 
 
+def test_a_full_disk_that_is_printed_to_is_told_once(run: Path, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ExitStack() as opened, monkeypatch.context() as patched:
+        patched.setattr(sys, "stdout", full(opened))
+        scored = command("evaluate", f"run={run}", "num_samples=20")
+    assert scored.code == 0
+    assert scored.err.count("note: the disk is full: what is printed is lost; the work goes on\n") == 1
+
+
 def test_a_mistake_is_a_mistake_where_nobody_reads(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Broken())
     assert command("train", "seed=-1").code == 1

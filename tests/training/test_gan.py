@@ -556,3 +556,16 @@ def test_a_rate_falls_over_the_time_that_there_is(done: int, tmp_path: Path, mon
     trainer = fit(gan, tmp_path, steps=90, callbacks=[clock], max_time={"seconds": 100})
     assert trainer.global_step == 10 - done
     assert clock.rates == pytest.approx([0.5 * (1 - step / 10) for step in range(done, 10)])
+
+
+@pytest.mark.parametrize(("world", "asked"), [(1, [*range(25)]), (2, [0, 20])])
+def test_several_processes_ask_for_the_time_every_20_steps(
+    world: int, asked: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr("dcgan.training.gan.share_of_time", lambda trainer: steps.append(trainer.global_step) or 0.99)
+    monkeypatch.setattr(GAN, "world", world)
+    gan = make_gan(Recorder(), rates=Rates("linear"), optimizer=partial(SGD, lr=0.5))
+    trainer = fit(gan, tmp_path, steps=25)
+    assert steps == asked
+    assert trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(0.005)
