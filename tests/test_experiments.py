@@ -19,6 +19,14 @@ def test_every_script_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert callable(runpy.run_path(str(path))["main"])
 
 
+def test_a_measurement_is_recorded_with_what_it_was_made_with(tmp_path: Path) -> None:
+    record = runpy.run_path(str(EXPERIMENTS / "speed" / "record.py"))["record"]
+    record(tmp_path / "x.jsonl", {"seconds": 1.5})
+    (line,) = [json.loads(line) for line in (tmp_path / "x.jsonl").read_text().splitlines()]
+    assert line["seconds"] == 1.5
+    assert line.keys() >= {"date", "git_commit", "packages", "machine", "load_average"}
+
+
 def test_a_run_that_has_its_line_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = runpy.run_path(str(EXPERIMENTS / "measure.py"))
     results, trained = tmp_path / "results.jsonl", []

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from dcgan.config.rules import DEVICES, GPUS, LIMIT, PATH, TIME, Rule, at_least, left_alone, one_of
 
 NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
+NO_LEAST = "until then Lightning would hear neither Ctrl-C nor a scheduler; use max_steps, max_epochs or max_time"
 NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
 
 
@@ -22,8 +23,6 @@ class TrainerConfig:
     log_every_n_steps: Annotated[int, at_least(0)]
     max_epochs: Annotated[int | None, LIMIT] = None
     max_time: Annotated[Any, TIME] = None
-    min_epochs: int | None = None
-    min_steps: int | None = None
     accelerator: str | None = None
     devices: Annotated[Any, DEVICES] = None
     strategy: str | None = None
@@ -31,6 +30,8 @@ class TrainerConfig:
     deterministic: Any = None
     benchmark: bool | None = None
     fast_dev_run: Any = False
+    min_epochs: Annotated[int | None, left_alone(fix=NO_LEAST)] = None
+    min_steps: Annotated[int | None, left_alone(fix=NO_LEAST)] = None
     limit_train_batches: Annotated[Any, Rule("must be above 0", lambda value: isinstance(value, str) or value > 0)] = (
         None
     )

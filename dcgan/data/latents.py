@@ -44,7 +44,9 @@ def _bits(seed: int, purpose: str, step: int) -> np.random.Philox:
 
 def sent(values: Tensor, device: torch.device) -> Tensor:
     """``values`` of the CPU on ``device``, which goes on with its work meanwhile, and so does this process."""
-    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
+    if device.type != "cuda":
+        return values.to(device)
+    return values.contiguous().pin_memory().to(device, non_blocking=True)  # pinning refuses channels that share memory
 
 
 class Draws:

@@ -15,9 +15,10 @@ from dcgan.models.precision import uses_tf32
 
 PACKAGES = ("torch", "torchvision", "lightning", "hydra-core", "tensorboard", "torchmetrics")
 CHECKOUT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
 
 
-def provenance(overrides: Sequence[str], *, device: torch.device) -> dict[str, Any]:
+def provenance(overrides: Sequence[str], *, device: torch.device = CPU) -> dict[str, Any]:
     """Command, code, packages and machine.
 
     Args:

@@ -54,9 +54,12 @@ def build_trainer(
         arguments = {**arguments, **hardware, **ours, "plugins": plugins}
         if hardware["precision"] == "16-mixed" and on_cpu(hardware):  # of which Lightning would make bf16-mixed
             plugins.append(MixedPrecision(arguments.pop("precision"), "cpu"))
-        return Trainer(**arguments)
+        trainer = Trainer(**arguments)
     except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+    # Lightning asks the other processes in every step whether SIGTERM came, and waits; GracefulStop asks now and then.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
+    return trainer
 
 
 class NoProfiler(PassThroughProfiler):

@@ -20,7 +20,7 @@ from dcgan.shell.words import pasted
 
 # What may be changed when a run is resumed: how long, where and how it is shown, not what is computed.
 FREE_TRAINER_KEYS = (
-    "gpus|accelerator|devices|num_nodes|strategy|max_steps|max_epochs|max_time|min_steps|min_epochs|"
+    "gpus|accelerator|devices|num_nodes|strategy|max_steps|max_epochs|max_time|"
     "log_every_n_steps|enable_checkpointing|"
     "enable_progress_bar|enable_model_summary|profiler|detect_anomaly|default_root_dir"
 )

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from dcgan.data.latents import Draws, layers_draw_from, random_stream, sent, step_latents
 from dcgan.models.base import Discriminator, Generator
 from dcgan.models.fast import memory_format
-from dcgan.models.precision import without_tf32
+from dcgan.models.precision import full_float32
 from dcgan.training.ema import EMA
 from dcgan.training.objective import Objective, Outcome, Round
 from dcgan.training.optim import ASK_EVERY, Rates, share_of_time, unscale
@@ -114,7 +114,8 @@ class GAN(LightningModule):
         if index == 0:  # only the generator's steps count
             optimizer._on_before_step = optimizer._on_after_step = do_nothing_closure
         optimizer.zero_grad()
-        with without_tf32() if outcome.penalty is not None else nullcontext():  # of which this is the other half
+        penalised = outcome.penalty is not None
+        with full_float32(self.device.type) if penalised else nullcontext():  # of which this is the other half
             self.manual_backward(outcome.total)
         optimizer.step()
         self.players[index].clip_weights()

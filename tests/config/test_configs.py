@@ -267,6 +267,8 @@ MISTAKES = [
     ("trainer.gradient_clip_algorithm=norm", "trainer.gradient_clip_algorithm=norm: in manual optimisation Lightning"),
     ("trainer.accumulate_grad_batches=2", "trainer.accumulate_grad_batches=2: accumulation is not available; raise"),
     ("trainer.overfit_batches=1", "trainer.overfit_batches=1: batches follow from"),
+    ("trainer.min_steps=5", "trainer.min_steps=5: until then Lightning would hear neither Ctrl-C nor a scheduler; use"),
+    ("trainer.min_epochs=1", "trainer.min_epochs=1: until then Lightning would hear neither"),
     ("trainer.use_distributed_sampler=true", "trainer.use_distributed_sampler=True: the data set is divided"),
     ("trainer.callbacks=[a]", "trainer.callbacks=['a']: objects cannot be named"),
     ("trainer.limit_val_batches=3", "trainer.limit_val_batches=3: there is no validation loop"),

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 import torch
+from torch import Tensor
 
 from dcgan.data import latents
-from dcgan.data.latents import PURPOSES, own_share, random_seed, random_stream, sample_latents
+from dcgan.data.latents import PURPOSES, own_share, random_seed, random_stream, sample_latents, sent
 
 
 def test_a_stream_follows_from_seed_purpose_and_step_alone() -> None:
@@ -62,3 +64,13 @@ def test_many_samples_at_once_are_of_the_stream_of_each() -> None:
                 assert torch.equal(
                     sample_latents(seed=seed, n=5, first=first, latent_dim=latent_dim), torch.stack(each)
                 )
+
+
+def test_what_is_pinned_has_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Grey images in three channels share it, and pinning would refuse them."""
+    pinned: list[Tensor] = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda self: pinned.append(self) or self)
+    monkeypatch.setattr(Tensor, "to", lambda self, *_, **__: self)
+    images = torch.rand(2, 1, 4, 4).expand(-1, 3, -1, -1)
+    assert torch.equal(sent(images, torch.device("cuda")), images)
+    assert pinned[0].is_contiguous()

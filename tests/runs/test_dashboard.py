@@ -174,7 +174,7 @@ def test_every_key_that_changes_what_is_computed_is_in_a_row() -> None:
     keys = {key for key in known_keys(TrainConfig) if not key.startswith(kinds)} - ELSEWHERE
     rows = hyperparameters(dict.fromkeys(keys, 1))
     assert {key for key in keys - set(rows) if not key.startswith("trainer.")} == set()
-    trainer = "max_steps max_epochs max_time min_steps min_epochs precision limit_train_batches fast_dev_run devices"
+    trainer = "max_steps max_epochs max_time precision limit_train_batches fast_dev_run devices"
     trainer += " num_nodes strategy deterministic benchmark sync_batchnorm detect_anomaly"
     assert {key for key in rows if key.startswith("trainer.")} >= {f"trainer.{key}" for key in trainer.split()}
     new = {"penalty": {"new": 1}, "loss": {"of": [1, 2]}, "fast": True}

@@ -84,6 +84,35 @@ def test_gradients_are_clipped_as_they_are_without_the_scale(
         assert name.startswith("ema") or not torch.equal(half["state_dict"][name], value), name
 
 
+@pytest.mark.parametrize("penalty", ["r1", "dragan"])
+@pytest.mark.parametrize("model", ["dcgan", "mlp"])
+def test_a_penalty_is_differentiated_in_float32_to_the_end(
+    model: str, penalty: str, command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its backward pass too, though Lightning makes it inside autocast; the rest of the loss is small beside it."""
+    found: list[torch.Tensor] = []
+
+    def gradients(self: GAN, optimizer: Any) -> None:
+        if optimizer is self.trainer.optimizers[0]:
+            given = [p.grad.flatten() for p in self.discriminator.parameters() if p.grad is not None]
+            found.append(torch.cat(given))
+
+    monkeypatch.setattr(GAN, "on_before_optimizer_step", gradients)
+    words = [
+        *TINY,
+        "metrics=none",
+        "logger=none",
+        f"model={model}",
+        "model.discriminator.norm=layer",
+        "trainer.max_steps=1",
+    ]
+    for precision in ("32-true", "bf16-mixed"):
+        told = [f"penalty={penalty}", "penalty.gamma=1e6", f"trainer.precision={precision}"]
+        assert command("train", *words, *told).code == 0
+    full, mixed = found
+    assert (mixed - full).norm() < 1e-4 * full.norm()
+
+
 def test_the_scale_goes_on_where_it_stood(command: Callable[..., Result], workdir: Path) -> None:
     words = [*PENALISED, "trainer.precision=16-mixed"]
     whole = trained(command, *words, "trainer.max_steps=8")

@@ -267,6 +267,16 @@ def test_cudnn_tries_its_algorithms_unless_told_otherwise(monkeypatch: pytest.Mo
         assert "benchmark" not in resolve(**arguments)
 
 
+def test_lightning_does_not_ask_the_other_processes_in_every_step(
+    workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    monkeypatch.setattr(torch.distributed, "broadcast", lambda *given, **_: asked.append(given))
+    run = runs.build_run(config("metrics=none", "logger=none", root=os.environ["DCGAN_DATA"]), workdir / "run")
+    run.trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor()
+    assert not asked
+
+
 def test_what_training_computes_in_is_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 1)
     machine = provenance([], device=cpu)["machine"]
