@@ -18,6 +18,7 @@ from dcgan.reports.table import compare, describe
 from dcgan.shell.cli import Launch, cli
 from dcgan.shell.composed import composed
 from dcgan.shell.folders import folder_name
+from dcgan.shell.resume import of_a_run
 from dcgan.shell.status import UNFINISHED, read_status, shown_health
 from dcgan.shell.writing import refuse_no_folder
 
@@ -129,7 +130,7 @@ def run_folders(folder: Path) -> list[Path]:
         {path.parent.parent for path in folder.rglob("checkpoints/*") if path.suffix in (".ckpt", ".safetensors")}
     )
     if not runs:
-        raise FileNotFoundError(f"run={folder}: no run folder with checkpoints, nor a folder of them")
+        raise FileNotFoundError(f"run={folder}: no run folder with checkpoints, nor a folder of them{of_a_run(folder)}")
     return runs
 
 

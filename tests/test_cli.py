@@ -369,6 +369,18 @@ def test_hydras_own_word_for_the_folder_is_heard(command: Command, workdir: Path
     assert {path.parent.name for path in Path("one").glob("*/status.json")} == {"same", "same-2"}
 
 
+def test_what_the_environment_says_is_the_data_folder_alone(
+    command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Blanks around it are none of it, and Lightning's own variables would add to what is typed and recorded."""
+    monkeypatch.setenv("DCGAN_DATA", f" {mnist_root} ")
+    monkeypatch.setenv("PL_TRAINER_GRADIENT_CLIP_VAL", "0.1")
+    monkeypatch.setenv("PL_TRAINER_LIMIT_TRAIN_BATCHES", "1")
+    run = train(command, "trainer.max_steps=2", "metrics=none")
+    assert state(run)["global_step"] == 2
+    assert {path.name for path in workdir.iterdir()} == {"outputs"}
+
+
 def test_a_home_folder_is_understood_in_every_path(
     command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

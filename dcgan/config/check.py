@@ -52,6 +52,9 @@ def check(config: DictConfig, schema: type[Config], *, typed: Sequence[str] | No
 
 def _checked(config: DictConfig, schema: type[Config], typed: Sequence[str] | None) -> Config:
     keys_typed = set(_keys_in(typed or ()))
+    for key, _, value in (word.lstrip("+").partition("=") for word in typed or ()):
+        if key in (*GROUPS, "experiment") and value.startswith("["):  # of which Hydra would take the last
+            raise ValueError(f"{key}={value}: one option only; several are a sweep, -m {key}={value.strip('[]')}")
     try:
         values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         _refuse_unknown_keys(values, schema, typed or ())
@@ -172,6 +175,9 @@ def _apply_rules(values: Any, prefix: str = "") -> None:
         value, key = getattr(values, name), f"{prefix}{name}"
         if is_dataclass(value):
             _apply_rules(value, f"{key}.")
+        given = {one.name: one.default for one in fields(values)}[name]
+        if value is None and given is not None and get_origin(hint) is Annotated and get_args(hint)[0] is Any:
+            raise ValueError(f"{key}=null: must have a value")
         for rule in get_args(hint)[1:] if get_origin(hint) is Annotated and value is not None else ():
             assert isinstance(rule, Rule)
             if not _holds(rule, value):
@@ -236,4 +242,6 @@ def _one_line(error: OmegaConfBaseException) -> str:
         return f"{key}={match[1]}: must be {KINDS.get(match[2], match[2])}"
     if re.match(r"Incompatible value 'None'|field '.*' is not Optional", first):
         return f"{key}=null: must have a value"
+    if "is not a ListConfig, list or tuple" in first:
+        return f"{key}: must be a list, such as {key}=[0.5,0.9]"
     return f"{key}: {first}"

@@ -39,7 +39,7 @@ class Ema:
 @dataclass
 class Grids:
     every: Annotated[int, at_least(1)]
-    n: Annotated[int, at_least(1)]
+    n: Annotated[int, between(1, 10_000)]
 
 
 @dataclass
@@ -117,7 +117,7 @@ class GenerateConfig:
     checkpoint: Annotated[str, CHECKPOINT]
     n: Annotated[int | None, at_least(1)]
     seed: Annotated[Any, SEEDS]
-    label: Annotated[Any, LABEL]
+    label: Annotated[Any | None, LABEL]
     format: Annotated[str, FORMAT]
     out: Annotated[str | None, PATH]
     overwrite: bool

@@ -85,8 +85,17 @@ def _plain(image: Image.Image, background: str) -> np.ndarray:
         raise ValueError("its pixels are floating-point numbers; save it with 8 bits")
     if image.mode in TRANSPARENT or "transparency" in image.info:
         image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
+        seen = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+        if _is_drawn(image.getchannel("A")) and not any(_is_drawn(channel) for channel in seen.split()):
+            other = "white" if background == "black" else "black"
+            raise ValueError(f"nothing of it is to be seen on data.background={background}; take {other}")
+        image = seen
     return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+
+
+def _is_drawn(channel: Image.Image) -> bool:
+    least, largest = channel.getextrema()
+    return least != largest
 
 
 def _upper_bits(values: np.ndarray) -> np.ndarray:

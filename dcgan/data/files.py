@@ -7,6 +7,7 @@ import math
 import os
 import warnings
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -23,6 +24,8 @@ from dcgan.shell.contents import ARRAYS, LARGEST, what_is
 PICKLED = "it holds pickled objects, which could execute code"
 HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 GREYS = (64, 191)  # levels that are neither nearly black nor nearly white
+DIM = 4  # levels above black that a lossy file may have
+FAINT = 0.02  # of the pixels; of MNIST 0.7 % are 255, and more than 10 % at least half of that
 LEVELS_OF_LOSS = 2  # between the channels of what was grey before it was saved as JPEG
 
 # What other tools hand out, the narrowest range first: its ends, and what turns it into bytes.
@@ -67,6 +70,7 @@ def read_samples(path: Path, *, channels: int, on_black: bool = True) -> Found:
         array, notes = _from_folder(path)
     else:
         array, given = read_arrays(path, said=f"samples={path}")
+        notes = beside(path)
     images = torch.from_numpy(_as_bytes(array, channels, path))
     converted = []
     if channels == 1 and images.shape[1] == 3 and (images.amax(1) - images.amin(1)).max() <= LEVELS_OF_LOSS:
@@ -107,7 +111,8 @@ def _as_bytes(array: np.ndarray, channels: int, path: Path) -> np.ndarray:
 def refuse_zeros_and_ones(array: np.ndarray, *, said: str) -> None:
     """Raise ValueError where bytes were meant to be 0 and 1, or all of them are 0."""
     if array.size and array.max() <= 1:
-        fix = "x * 255 turns 0 and 1 into it" if array.max() else "all of it is black"
+        early = "; of floats that were cast too early, (x * 255).round().astype('uint8') before the cast"
+        fix = f"x * 255 turns 0 and 1 into it{early}" if array.max() else "all of it is black"
         raise ValueError(f"{said}: its largest value is {array.max()}; must go from 0 to 255: {fix}")
 
 
@@ -157,8 +162,23 @@ def _doubts(images: Tensor) -> list[str]:
     darkest, brightest = int(some.amin(1).median()), int(images.max())
     levels = some.flatten().bincount(minlength=256)
     commonest = int(levels.argmax())
+    there = {*levels.nonzero().flatten().tolist()}
     doubts = []
-    if darkest > 32:
+    if 1 in there and there <= {0, 1, 255}:
+        doubts.append(
+            "holds 0, 1 and 255 alone: were values in [-1, 1] turned into bytes before they were scaled? "
+            "((x + 1) * 127.5).round().astype('uint8') of them is right"
+        )
+    elif there <= {0, 255} and levels[255] < FAINT * some.numel():
+        doubts.append(
+            f"holds 0 and 255 alone, and only {levels[255] / some.numel():.1%} of 255: were values in [0, 1] turned "
+            "into bytes before they were scaled? (x * 255).round().astype('uint8') of them is right"
+        )
+    elif DIM < darkest <= 32:
+        doubts.append(
+            f"holds no black: the darkest pixel of most images is {darkest} of 255, where the data set's is 0"
+        )
+    elif darkest > 32:
         doubts.append(
             f"holds no black: the darkest pixel of most images is {darkest} of 255; were values in [0, 1] turned into "
             "bytes as if they were in [-1, 1]?"
@@ -220,6 +240,16 @@ def _from_archive(archive: zipfile.ZipFile, path: Path) -> tuple[np.ndarray, Giv
         if file.read(6) != b"\x93NUMPY":
             raise ValueError(f"{name} in it is no array; it is {kind}")
     return array_in(archive, there[name]), _labels_in(archive)
+
+
+def beside(path: Path, used: Sequence[str] = ("images", "labels")) -> list[str]:
+    """A note on the arrays of an ``.npz`` that are not used, if there are any and the first of ``used`` is there."""
+    if what_is(path) != ARRAYS:
+        return []
+    with zipfile.ZipFile(path) as archive:
+        there = {name.removesuffix(".npy") for name in archive.namelist()}
+    others = sorted(there - {*used}) if used[0] in there else []
+    return [one_line(f"not used: {', '.join(others)}")] if others else []
 
 
 def _labels_in(archive: zipfile.ZipFile) -> Given:

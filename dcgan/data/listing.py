@@ -101,7 +101,7 @@ def _of_folder(folder: Path) -> Listing:
                 elif one.is_dir(follow_symlinks=False):
                     waiting.append(f"{name}/")
                     listing.folders.append(f"{name}/")
-                elif one.is_dir():
+                elif _is_folder(one):
                     listing.links += 1
                 elif _ending(one.name) in SUFFIXES:
                     listing.entries.append(_entry(one, name, inside))
@@ -109,6 +109,13 @@ def _of_folder(folder: Path) -> Listing:
                     listing.others[_ending(one.name) or "without an ending"] += 1
                     listing.strangers.append(_entry(one, name, inside))
     return listing
+
+
+def _is_folder(one: os.DirEntry[str]) -> bool:
+    try:
+        return one.is_dir()
+    except OSError:  # links in a circle
+        return False
 
 
 def _entry(one: os.DirEntry[str], name: str, inside: str) -> Entry:

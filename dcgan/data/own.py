@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from dcgan.config.options import FolderData, OwnData
 from dcgan.config.rules import one_line
 from dcgan.data.decode import decode, pictures_in, shorter_side
-from dcgan.data.files import array_in, read_arrays, refuse_other_types, refuse_zeros_and_ones
+from dcgan.data.files import array_in, beside, read_arrays, refuse_other_types, refuse_zeros_and_ones
 from dcgan.data.idx import read_idx
 from dcgan.data.labels import labels_of
 from dcgan.data.listing import MOST_CLASSES, Listing, arrange, list_pictures
@@ -184,8 +185,10 @@ NAMES = (  # of arrays with two splits, as Keras and MedMNIST write them
 
 def _of_arrays(path: Path, said: str) -> Collection:
     """An ``.npz`` or ``.npy`` of N x H x W, N x H x W x C or N x C x H x W."""
-    parts = _two_splits(path, said) or {"": read_arrays(path, said=said)}
-    images, labels, notes = {}, {}, []
+    parts, notes = _two_splits(path, said)
+    if not parts:
+        parts, notes = {"": read_arrays(path, said=said)}, beside(path)
+    images, labels = {}, {}
     for split, (array, given) in parts.items():
         images[split] = _laid_out(array, said)
         found, why = labels_of(given, num_images=len(array))
@@ -195,21 +198,25 @@ def _of_arrays(path: Path, said: str) -> Collection:
     return of_tensors(images, labels, said, notes)
 
 
-def _two_splits(path: Path, said: str) -> dict[str, tuple[np.ndarray, Any]]:
+def _two_splits(path: Path, said: str) -> tuple[dict[str, tuple[np.ndarray, Any]], list[str]]:
+    """Images and labels of each split, if there are two, and notes on what is not used."""
     if what_is(path) != ARRAYS:
-        return {}
+        return {}, []
     with zipfile.ZipFile(path) as archive:
         there = {name.removesuffix(".npy") for name in archive.namelist()}
         names = next((names for names in NAMES if {names[0], names[2]} <= there), None)
         if names is None:
-            return {}
+            return {}, []
         try:
             arrays = [array_in(archive, f"{name}.npy") if name in there else None for name in names]
         except Exception as error:  # what is damaged makes NumPy and zipfile stumble in many ways
             raise ValueError(f"{said}: cannot be read: {one_line(str(error))}") from error
     assert arrays[0] is not None
     assert arrays[2] is not None
-    return {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}
+    notes = beside(path, names)
+    if (arrays[1] is None) != (arrays[3] is None):
+        notes.append("its labels are not used: those of one split alone")
+    return {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}, notes
 
 
 def _laid_out(array: np.ndarray, said: str) -> np.ndarray:
@@ -279,13 +286,16 @@ def _of_idx(folder: Path, said: str) -> Source:
         raise ValueError(f"{said}: must be a folder with four IDX files; it is {what_is(folder)}")
     files = sorted(file for file in folder.iterdir() if "ubyte" in file.name and not file.name.startswith("."))
     found = {
-        (split, what): next((file for word in words for file in files if f"{word}-{what}" in file.name), None)
+        (split, what): [match for file in files if (match := re.search(rf"({'|'.join(words)})-{what}", file.name))]
         for split, words in PARTS.items()
         for what in IDX
     }
-    if absent := [f"{PARTS[split][0]}-{what}-{IDX[what]}-ubyte" for (split, what), file in found.items() if not file]:
+    if absent := [f"{PARTS[split][0]}-{what}-{IDX[what]}-ubyte" for (split, what), ones in found.items() if not ones]:
         raise ValueError(f"{said}: has no {', '.join(absent)} (or .gz); put the four files of MNIST's form there")
-    there = {key: file for key, file in found.items() if file}
+    sets = sorted({match.string[: match.start()] for ones in found.values() for match in ones})
+    if len(sets) > 1:
+        raise ValueError(f"{said}: files of {len(sets)} data sets ({', '.join(f'{one}*' for one in sets)}); keep one's")
+    there = {key: folder / ones[0].string for key, ones in found.items()}  # of packed and unpacked ones, the latter
     return Source(folder, _stamp(there.values()), lambda: _idx_collection(there, said))
 
 
@@ -295,5 +305,7 @@ def _idx_collection(files: dict[tuple[str, str], Path], said: str) -> Collection
         with _saying(said):
             array, given = (read_idx(files[split, what]).numpy() for what in IDX)
             images[split] = _laid_out(array, str(files[split, "images"]))
-            labels[split], _ = labels_of(given, num_images=len(array))
+            labels[split], why = labels_of(given, num_images=len(array))
+        if labels[split] is None:
+            raise ValueError(f"{files[split, 'labels']}: its labels cannot be used: {why}")
     return of_tensors(images, labels, said, [])

@@ -25,7 +25,7 @@ from dcgan.data.own import Collection, Source, in_parallel, source_of
 from dcgan.data.pictures import CACHE
 from dcgan.shell.writing import naming, replacing, to_json
 
-FORM = 3  # of what is kept; another is read anew
+FORM = 4  # of what is kept; another is read anew
 HELD_OUT = 7  # one image in so many is kept for the test where nobody says which: MNIST's share
 LARGEST_INFERRED = 64  # pixels: larger images are brought to this unless data.resolution says otherwise
 LOOKED_AT = 1000  # images, whose sizes tell the resolution

@@ -24,6 +24,7 @@ from dcgan.models.base import Generator, Shape
 from dcgan.runs.finite import not_finite
 from dcgan.runs.hardware import resolve_device
 from dcgan.shell.contents import SAFETENSORS, what_is
+from dcgan.shell.resume import of_a_run
 from dcgan.shell.versions import of_this_version
 from dcgan.shell.writing import replacing
 
@@ -86,7 +87,8 @@ def load(run: Path, *, checkpoint: str, device: str) -> Loaded:
     except Exception as error:  # what is damaged makes its readers stumble in many ways
         kind = what_is(path)
         reason = one_line(str(error))[:200] if kind in (None, SAFETENSORS) else f"it is {kind}"
-        raise ValueError(f"{path} is not a readable generator ({reason})") from error
+        hint = of_a_run(path) if path == run else ""
+        raise ValueError(f"{path} is not a readable generator ({reason}){hint}") from error
     weights = {name: value.float() if value.dtype == torch.float16 else value for name, value in weights.items()}
     with of_this_version(str(run), version):
         config = check(values, TrainConfig)
@@ -154,7 +156,7 @@ def generator_path(run: Path, checkpoint: str) -> Path:
         with of_this_version(str(run), None):
             raise ValueError("its checkpoints have no generator beside them")
     if not there:
-        raise FileNotFoundError(f"run={run}: no run folder with checkpoints")
+        raise FileNotFoundError(f"run={run}: no run folder with checkpoints{of_a_run(run)}")
     if name == "best" and "best" not in there and "last" in there:
         print("note: this run was not evaluated, so it has no best checkpoint; taking the last", file=sys.stderr)
         name = "last"

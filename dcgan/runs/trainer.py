@@ -1,6 +1,7 @@
 """Lightning's Trainer, as a run uses it."""
 
 import logging
+import os
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -46,6 +47,8 @@ def build_trainer(
         "enable_checkpointing": False,  # ours are callbacks of our own, and so is the bar
         "enable_progress_bar": False,
     }
+    for name in [one for one in os.environ if one.startswith("PL_TRAINER_")]:
+        del os.environ[name]  # Lightning's: it would add to what was typed and recorded
     try:
         if (limit := arguments.pop("max_time", None)) is not None:
             ours["callbacks"] = [*callbacks, TimeLimit(limit)]

@@ -72,8 +72,8 @@ def cli(entry: str, task: Task) -> None:
 
 def _run(entry: str, task: Task, out: Forgiving) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
-    if not os.environ.get("DCGAN_DATA", "").strip():
-        os.environ.pop("DCGAN_DATA", None)  # empty is as unset
+    if told := os.environ.pop("DCGAN_DATA", "").strip():  # empty is as unset
+        os.environ["DCGAN_DATA"] = told
     sys.argv[1:] = for_hydra(sys.argv[1:], entry)
     raised: list[Exception] = []
     ran: list[str] = []

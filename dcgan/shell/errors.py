@@ -26,6 +26,15 @@ INSTEAD = {  # of a path in place of an option's name
     "search": "; hydra.searchpath=[file://<folder>] finds your own in <folder>/search",
 }
 
+OF_HYDRA = {  # which does not say where
+    "Unsupported item value in defaults : bool": (
+        'a file\'s defaults: on and off need quotes, as in `override /health: "off"`, or YAML makes them booleans'
+    ),
+    "Config group override must be a string or a list. Got NoneType": (
+        "null: is no option of a group; name one, or leave it out (--help lists them)"
+    ),
+}
+
 
 def explain(error: Exception, entry: str) -> str:
     """One line for a user's mistake."""
@@ -38,11 +47,7 @@ def explain(error: Exception, entry: str) -> str:
     if isinstance(error, OSError) and is_full(error):
         return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
     line = " ".join(str(error).split())
-    if line.startswith("Unsupported item value in defaults : bool"):  # of Hydra, which does not say where
-        return (
-            'a file\'s defaults: on and off need quotes, as in `override /health: "off"`, or YAML makes them booleans'
-        )
-    return line
+    return next((ours for theirs, ours in OF_HYDRA.items() if line.startswith(theirs)), line)
 
 
 @contextmanager
@@ -101,6 +106,7 @@ def _of_hydra(error: Exception, entry: str) -> str:
     if match := re.match(r"Could not override '(.+?)'", text):
         return unknown_key(match[1], SCHEMAS[entry])
     first, *others = text.splitlines()
+    first = re.sub(r"^Multiple values for (\w+)\..*", r"+\1=...: one is chosen already; leave out the +", first)
     return " ".join([first, *others[:1]]) if first.endswith(":") else first
 
 

@@ -51,6 +51,12 @@ def can_go_on(folder: Path) -> bool:
     return saved or read_status(folder).get("state") == "finished"
 
 
+def of_a_run(path: Path, key: str = "run") -> str:
+    """What to say of a path that is no run folder, but something in one; else nothing."""
+    within = next((one for one in path.absolute().parents if can_go_on(one)), None)
+    return f"; it is of one: {pasted(key, within)}" if within and path.exists() else ""
+
+
 def results_if_finished(folder: Path, config: TrainConfig) -> dict[str, float] | None:
     """The numbers of the run in ``folder``, if it is as long as ``config`` wants it; None: it is not finished."""
     status, run = read_status(folder), _read(folder / "config.yaml")
@@ -77,9 +83,9 @@ def resumed(typed: DictConfig, overrides: Sequence[str], *, folder: Path) -> Dic
         raise ValueError(f"init={shown(typed.init)}: is of a run that begins, and resume= goes on; leave it out")
     path = folder / "config.yaml"
     if not path.is_file():
-        within = next((one for one in folder.absolute().parents if can_go_on(one)), None)
-        hint = f"; it is of one: {pasted('resume', within)}" if within and folder.exists() else ""
-        raise ValueError(f"resume={shown(typed.resume)}: no run folder (it has no config.yaml){hint}")
+        raise ValueError(
+            f"resume={shown(typed.resume)}: no run folder (it has no config.yaml){of_a_run(folder, 'resume')}"
+        )
     run = _read(path)
     with of_this_version(str(folder), version_of(folder)):
         check(run, TrainConfig)

@@ -28,7 +28,7 @@ def for_hydra(words: Sequence[str], entry: str) -> list[str]:
     any characters.
     """
     keys = {key for key in known_keys(SCHEMAS[entry]) if "." in key}
-    texts = {*path_keys(SCHEMAS[entry]), *HYDRAS_PATHS, *GROUPS, "experiment"}
+    texts = {*path_keys(SCHEMAS[entry]), *HYDRAS_PATHS, *GROUPS, "experiment", "name", "text"}
     words = [re.sub("^stop_on_failure=", f"{STOP}=", word) for word in words]
     words = _with_sweep(words) if entry == "train" else words
     words = [f"++{word}" if word.split("=")[0] in keys and "=" in word else word for word in words]

@@ -58,6 +58,18 @@ def test_every_mode_becomes_bytes_of_grey_or_colour(content: bytes, pixel: Any) 
     assert np.abs(found[2, 3].astype(int) - pixel).max() <= 1
 
 
+@pytest.mark.parametrize("ink", [0, 255])
+def test_a_drawing_of_the_backgrounds_colour_is_refused(ink: int) -> None:
+    """Black strokes on nothing would be a black square."""
+    strokes = np.random.default_rng(0).integers(0, 256, (12, 12), dtype=np.uint8)
+    content = saved(Image.merge("LA", [Image.new("L", (12, 12), ink), Image.fromarray(strokes)]), "PNG")
+    here, there = ("black", "white") if ink == 0 else ("white", "black")
+    assert decode(content, background=there).std() > 20
+    with pytest.raises(ValueError, match=f"nothing of it is to be seen on data.background={here}; take {there}"):
+        decode(content, background=here)
+    assert decode(saved(Image.new("LA", (12, 12), (ink, 0)), "PNG"), background=here).std() == 0  # empty, as it says
+
+
 @pytest.mark.parametrize(("background", "behind"), [("black", 0), ("white", 255)])
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 def test_what_is_transparent_shows_the_background(mode: str, background: str, behind: int) -> None:

@@ -104,12 +104,27 @@ def test_a_range_that_fits_nothing_is_named(given: np.ndarray, seen: str, tmp_pa
             "holds no black: the darkest pixel of most images is 127 of 255",
         ),  # who followed the old advice
         (DIGITS // 16, "holds no white: its largest value is 15 of 255"),
+        (DIGITS.clip(4), None),  # of a lossy file
+        (16 + DIGITS // 255 * 219, "holds no black: the darkest pixel of most images is 16 of 255, where"),
+        (DIGITS.clip(33), "holds no black: the darkest pixel of most images is 33 of 255; were"),
+        ((DIGITS > 128).astype(np.uint8) * 255, None),
+        (of_unit(DIGITS).astype(np.uint8) * 255, "holds 0 and 255 alone, and only 0."),  # who followed the old advice
+        (
+            (of_unit(DIGITS) * 2 - 1).astype(np.int64).astype(np.uint8),
+            "holds 0, 1 and 255 alone: were values in [-1, 1]",
+        ),
     ],
 )
 def test_what_looks_wrong_is_said_and_goes_on(given: np.ndarray, note: str | None, tmp_path: Path) -> None:
     notes = read(given, tmp_path).notes
     assert len(notes) == (note is not None)
     assert note is None or notes[0].startswith(note)
+
+
+@pytest.mark.parametrize(("beside", "note"), [({}, None), ({"y": 1, "val_images": DIGITS}, "not used: val_images, y")])
+def test_arrays_that_are_not_used_are_named(beside: dict[str, Any], note: str | None, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", images=DIGITS, labels=np.zeros(len(DIGITS), dtype=np.int64), **beside)
+    assert read_samples(tmp_path / "x.npz", channels=1).notes == ([note] if note else [])
 
 
 # --- layouts

@@ -92,10 +92,11 @@ def test_what_people_have_beside_their_pictures(tmp_path: Path) -> None:
         (mine / junk).write_bytes(b"x")
     (mine / "again.png").symlink_to(mine / "x.jfif")
     (mine / "loop").symlink_to(mine)
+    (mine / "circle.txt").symlink_to("circle.txt")
     listing = list_pictures(mine)
     assert [entry.name for entry in listing.entries] == sorted(entry.name for entry in listing.entries)
     assert len(listing.entries) == 5
-    assert listing.skipped == "2 files of other kinds (.db, .txt) and 4 files hidden and 1 link to folders"
+    assert listing.skipped == "3 files of other kinds (.db, .txt) and 4 files hidden and 1 link to folders"
     both(data(mine))
     assert list_pictures(mine) is not listing
     assert list_pictures(mine).skipped == listing.skipped  # though the cache lies there now
@@ -169,6 +170,17 @@ def test_arrays_of_two_splits_as_keras_writes_them(tmp_path: Path) -> None:
     splits = both(data(tmp_path / "m.npz"))
     assert np.array_equal(splits["test"][0][:, 0].numpy(), images[6:])
     assert splits["test"][1].tolist() == [1, 1, 0]
+
+
+def test_arrays_that_are_not_used_are_named(tmp_path: Path) -> None:
+    images = noise(9)
+    np.savez(
+        tmp_path / "m.npz", train_images=images[:6], test_images=images[6:], val_images=images, train_labels=[0] * 6
+    )
+    assert found(data(tmp_path / "m.npz")).notes == [
+        "not used: val_images",
+        "its labels are not used: those of one split alone",
+    ]
 
 
 def test_it_is_read_once_and_anew_where_it_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,4 +396,27 @@ def test_four_idx_files_of_any_size_and_classes(ending: str, tmp_path: Path) -> 
     assert splits["test"][1].tolist() == [0, 1, 2, 0, 1, 2, 0, 1, 2, 0]
     (tmp_path / f"emnist-t10k-labels-idx1-ubyte{ending}").unlink()
     with pytest.raises(ValueError, match=r"has no t10k-labels-idx1-ubyte \(or .gz\)"):
+        found(own_data)
+
+
+def test_idx_files_of_several_data_sets_are_not_mixed(tmp_path: Path) -> None:
+    def write(before: str, what: str, number: int) -> None:
+        images = np.random.default_rng(number).integers(0, 256, (number, 8, 8))
+        for split in ("train", "t10k"):
+            array = images if what == "images" else np.arange(number) % 2
+            write_idx(tmp_path / f"{before}{split}-{what}-idx{array.ndim}-ubyte", array)
+
+    own_data = OwnData(name="idx", root=str(tmp_path), batch_size=4, folder=str(tmp_path), memory=4.0)
+    write("a-", "images", 12)
+    write("b-", "labels", 12)
+    with pytest.raises(ValueError, match=r"files of 2 data sets \(a-\*, b-\*\); keep one's"):
+        found(own_data)
+    write("a-", "labels", 12)
+    with pytest.raises(ValueError, match="files of 2 data sets"):
+        found(own_data)
+    for file in tmp_path.glob("b-*"):
+        file.unlink()
+    assert found(own_data).num_train == 12
+    write("a-", "labels", 11)
+    with pytest.raises(ValueError, match="a-train-labels-idx1-ubyte: its labels cannot be used: they must be 12 whole"):
         found(own_data)

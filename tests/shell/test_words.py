@@ -125,6 +125,11 @@ EXPERIMENTS = {
 }
 
 
+@pytest.mark.parametrize("text", ["1.50", "2026_11_30", "1e3", "true", "007", "plain"])
+def test_a_name_is_a_text_whatever_number_it_looks_like(text: str) -> None:
+    assert composed(f"name={text}").name == composed(f"text={text}", entry="generate").text == text
+
+
 def test_what_is_in_a_run_folder_leads_to_it(command: Any, workdir: Path) -> None:
     saved = Path("mine/checkpoints/last.ckpt")
     saved.parent.mkdir(parents=True)
@@ -132,6 +137,10 @@ def test_what_is_in_a_run_folder_leads_to_it(command: Any, workdir: Path) -> Non
         path.touch()
     line = f"error: resume={saved}: no run folder (it has no config.yaml); it is of one: resume={workdir / 'mine'}\n"
     assert command("train", f"resume={saved}").err == line
+    for entry, path in (("generate", saved), ("generate", saved.parent), ("evaluate", saved.parent)):
+        told = command(entry, f"run={path}").err
+        assert told.startswith(f"error: {'run=' if path != saved else ''}{path}"), told
+        assert told.endswith(f"; it is of one: run={workdir / 'mine'}\n" if path != saved else f"{workdir / 'mine'}\n")
     line = (
         f"error: init=mine: is a run folder; name its generator, init={saved.with_name('last.generator.safetensors')}\n"
     )
