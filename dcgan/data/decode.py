@@ -4,6 +4,7 @@ Samples that are scored are held to more (``pictures.py``): there, what a conver
 """
 
 import io
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -49,13 +50,20 @@ def shorter_side(content: bytes) -> int:
         return 0
 
 
-def pictures_in(content: bytes) -> int:
-    """How many pictures a file's content holds; 1 too where it cannot be read."""
+class Header(NamedTuple):
+    """What a file says before its pixels are read."""
+
+    pictures: int = 1
+    deep: bool = False  # of more than 8 bits
+
+
+def header_of(content: bytes) -> Header:
+    """Of a file's content; as of any file where it cannot be read."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-            return getattr(image, "n_frames", 1)
+            return Header(getattr(image, "n_frames", 1), image.mode.startswith("I"))
     except Exception:
-        return 1
+        return Header()
 
 
 def squared(pixels: np.ndarray, *, resolution: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from dcgan.config.options import FolderData, OwnData
 from dcgan.config.rules import one_line
-from dcgan.data.decode import decode, pictures_in, shorter_side
+from dcgan.data.decode import Header, decode, header_of, shorter_side
 from dcgan.data.files import array_in, beside, read_arrays, refuse_other_types, refuse_zeros_and_ones
 from dcgan.data.idx import read_idx
 from dcgan.data.labels import labels_of
@@ -41,7 +41,7 @@ class Collection:
     pixels: Callable[[int], np.ndarray]  # uint8 (H, W) or (H, W, 3); ValueError: the reason why there are none
     shorter_side: Callable[[int], int]  # pixels; 0: it cannot be read
     content: Callable[[], str]  # the hash of all that they are and are called
-    pictures: Callable[[int], int] = lambda _: 1  # in the file of image i, of which the first is taken
+    header: Callable[[int], Header] = lambda _: Header()  # of the file of image i
     notes: list[str] = field(default_factory=list)
     listing: Listing | None = None  # the files, where each image is one
 
@@ -146,7 +146,7 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
         except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise ValueError(one_line(getattr(error, "strerror", None) or str(error))) from error
 
-    def of_content(ask: Callable[[bytes], int], i: int, *, unread: int) -> int:
+    def of_content(ask: Callable[[bytes], Answer], i: int, *, unread: Answer) -> Answer:
         try:
             return ask(read(i))
         except ValueError:
@@ -168,7 +168,7 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
         pixels=lambda i: decode(read(i), background=background),
         shorter_side=lambda i: of_content(shorter_side, i, unread=0),
         content=lambda: _digest(in_parallel(line, len(entries), words="looking at")),
-        pictures=lambda i: of_content(pictures_in, i, unread=1),
+        header=lambda i: of_content(header_of, i, unread=Header()),
         notes=[*skipped, *found.notes],
         listing=listing,
     )

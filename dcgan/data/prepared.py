@@ -20,7 +20,7 @@ from torch import Tensor
 
 from dcgan.config.options import FolderData, OwnData
 from dcgan.config.rules import one_line
-from dcgan.data.decode import grey, squared
+from dcgan.data.decode import Header, grey, squared
 from dcgan.data.own import Collection, Source, in_parallel, source_of
 from dcgan.data.pictures import CACHE
 from dcgan.shell.writing import naming, replacing, to_json
@@ -253,7 +253,7 @@ class _Read(NamedTuple):
     mark: int  # 64 bits of the hash of its pixels, before they are resized
     coloured: bool
     brightest: int = 0  # of its levels
-    pictures: int = 1  # in its file
+    header: Header = Header()
     reason: str = ""
 
 
@@ -270,7 +270,7 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         mark = mark_of(pixels)
         square = squared(grey(pixels) if channels == 1 else pixels, resolution=resolution)
         everything[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
-        return _Read(mark, pixels.ndim == 3, int(pixels.max()), collection.pictures(i))
+        return _Read(mark, pixels.ndim == 3, int(pixels.max()), collection.header(i))
 
     found = in_parallel(read, number, words="reading")
     channels = channels or (3 if any(one.coloured for one in found) else 1)
@@ -293,8 +293,8 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         unreadable=[(collection.names(i), one.reason) for i, one in enumerate(found) if one.reason],
         notes=[
             *collection.notes,
-            *_several([collection.names(i) for i, one in enumerate(found) if one.pictures > 1]),
-            *_too_dark(max((one.brightest for one in found), default=0)),
+            *_several([collection.names(i) for i, one in enumerate(found) if one.header.pictures > 1]),
+            *_too_dark(found),
         ],
         to_train=[of_class[label] for label in range(len(collection.classes))],
     )
@@ -309,11 +309,14 @@ def _several(names: list[str]) -> list[str]:
     return [f"{files} several pictures, of which the first is taken; save each as a file if all are meant"]
 
 
-def _too_dark(brightest: int) -> list[str]:
-    """Of 12 bits in files of 16, such as scanners write, the upper 8 are 15 at most."""
-    if brightest >= DARK:
-        return []
-    return [f"no pixel of any image is above {brightest} of 255: are they 12 bits in 16? save them with 8 bits"]
+def _too_dark(found: Sequence[_Read]) -> list[str]:
+    """Of 12 bits in files of 16, such as scanners write, the upper 8 are 15 at most; of 15 bits, 127."""
+    deep = [one.brightest for one in found if one.header.deep and not one.reason]
+    if deep and max(deep) < 128:
+        files = f"{len(deep):,} files of 16 bits"
+        return [f"no pixel of {files} is above {max(deep)} of 255: do they use fewer bits? save them with 8 bits"]
+    brightest = max((one.brightest for one in found), default=0)
+    return [f"no pixel of any image is above {brightest} of 255; is 255 white?"] if brightest < DARK else []
 
 
 def _copy(everything: np.ndarray, rows: np.ndarray, path: Path, *, channels: int) -> None:

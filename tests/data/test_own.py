@@ -256,13 +256,16 @@ def test_of_two_images_one_is_held_out(tmp_path: Path) -> None:
     assert [len(images) for images, _ in both(data(save(tmp_path / "mine", noise(2)))).values()] == [1, 1]
 
 
-def test_twelve_bits_in_sixteen_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bits", "brightest"), [(12, 16), (13, 32), (14, 64), (15, 127)])
+def test_fewer_bits_in_sixteen_are_told(bits: int, brightest: int, tmp_path: Path) -> None:
+    """Whatever stands beside them in 8."""
+    mine = save(tmp_path / "mine", noise(12), name="eight {}.png")
     for i, image in enumerate(noise(12)):
-        path = tmp_path / "mine" / f"{i}.png"
-        path.parent.mkdir(exist_ok=True)
-        Image.fromarray(image.astype(np.uint16) * 16).save(path)
-    (note,) = found(data(tmp_path / "mine")).notes
-    assert note == "no pixel of any image is above 16 of 255: are they 12 bits in 16? save them with 8 bits"
+        Image.fromarray(image.astype(np.uint16) << bits - 8).save(mine / f"{i}.png")
+    (note,) = found(data(mine)).notes
+    assert note == (
+        f"no pixel of 12 files of 16 bits is above {brightest} of 255: do they use fewer bits? save them with 8 bits"
+    )
     Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "mine" / "day.png")
     assert found(data(tmp_path / "mine")).notes == []
 

@@ -158,7 +158,9 @@ def _glancing(collection: Collection, small: np.ndarray, data: Data) -> Callable
         small[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
         spread = int(np.ptp(pixels, axis=(0, 1)).max())
         height, width = pixels.shape[:2]
-        return Glance("", endings, collection.pictures(i), height, width, pixels.ndim == 3, spread, mark_of(pixels))
+        return Glance(
+            "", endings, collection.header(i).pictures, height, width, pixels.ndim == 3, spread, mark_of(pixels)
+        )
 
     return glance
 
