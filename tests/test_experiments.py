@@ -1,5 +1,7 @@
 """The scripts behind the studies: they load, and their queue does not train twice."""
 
+import ast
+import inspect
 import json
 import runpy
 import sys
@@ -17,6 +19,21 @@ SCRIPTS = sorted(path for path in EXPERIMENTS.rglob("*.py") if "__main__" in pat
 def test_every_script_loads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(path.parent)  # as when it is started
     assert callable(runpy.run_path(str(path))["main"])
+
+
+@pytest.mark.parametrize("path", sorted(EXPERIMENTS.rglob("*.py")), ids=lambda path: str(path.relative_to(EXPERIMENTS)))
+def test_every_call_has_the_arguments_that_are_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what is called by its name; a study is run once, and would only find out when its numbers are to be kept."""
+    monkeypatch.syspath_prepend(path.parent)
+    names = runpy.run_path(str(path))
+    for call in ast.walk(ast.parse(path.read_text())):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+            continue
+        called = names.get(call.func.id)
+        unpacked = any(isinstance(one, ast.Starred) for one in call.args) or any(not one.arg for one in call.keywords)
+        if inspect.isfunction(called) and not unpacked:
+            given = {str(one.arg): None for one in call.keywords}
+            inspect.signature(called).bind(*[None] * len(call.args), **given)
 
 
 def test_a_measurement_is_recorded_with_what_it_was_made_with(tmp_path: Path) -> None:
