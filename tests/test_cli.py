@@ -369,6 +369,30 @@ def test_hydras_own_word_for_the_folder_is_heard(command: Command, workdir: Path
     assert {path.parent.name for path in Path("one").glob("*/status.json")} == {"same", "same-2"}
 
 
+@pytest.mark.parametrize(
+    ("error", "wanted"),
+    [
+        (None, "2048000000000000 bytes"),  # more than any machine has
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.50 GiB. GPU 0 has a total"), "2.50 GiB"),
+        (MemoryError("Unable to allocate 3.7 GiB for an array with shape (9,)"), "3.7 GiB"),
+    ],
+)
+def test_what_does_not_fit_into_memory_is_one_line(
+    error: Exception | None, wanted: str, command: Command, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def step(*_: Any) -> None:
+        assert error is not None
+        raise error
+
+    if error is not None:
+        monkeypatch.setattr("dcgan.training.gan.GAN.training_step", step)
+    words = [*SHORT, "metrics=none", "trainer.max_steps=2", *([] if error else ["model.latent_dim=1000000000000"])]
+    line = f"error: out of memory ({wanted} more were asked for); lower model.width, data.batch_size or the number"
+    result = command("train", *words)
+    assert (result.code, result.err[: len(line)]) == (1, line)
+    assert len(result.err.splitlines()) == 1
+
+
 def test_what_the_environment_says_is_the_data_folder_alone(
     command: Command, workdir: Path, mnist_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

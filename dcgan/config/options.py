@@ -211,7 +211,7 @@ class FolderData(OwnData):
 @dataclass
 class Metrics(Option):
     every: Annotated[int, at_least(1)]
-    num_samples: Annotated[int, at_least(2)]
+    num_samples: Annotated[int, between(2, 1_000_000)]
 
 
 @dataclass

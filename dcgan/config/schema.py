@@ -88,7 +88,7 @@ class EvaluateConfig:
     samples: Annotated[str | None, PATH]
     checkpoint: Annotated[str, CHECKPOINT]
     split: Annotated[str, one_of("test", "train")]
-    num_samples: Annotated[int | None, at_least(10)]
+    num_samples: Annotated[int | None, between(10, 1_000_000)]
     memorisation: bool
     cas: bool
     seed: Annotated[int | None, SEED]

@@ -18,7 +18,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from dcgan.config.schema import CONF
-from dcgan.shell.errors import USER_ERRORS, explain, said_once
+from dcgan.shell.errors import explain, is_mistake, said_once
 from dcgan.shell.folders import folder_name, named
 from dcgan.shell.status import TakenError, read_status, write_status
 from dcgan.shell.streams import Forgiving, forgiving
@@ -116,8 +116,8 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
                 sys.exit(128 + signal.SIGPIPE)
         if raised:
             raise raised[0]
-    except USER_ERRORS as error:
-        if os.environ.get("DCGAN_TRACEBACK") == "1":
+    except Exception as error:
+        if not is_mistake(error) or os.environ.get("DCGAN_TRACEBACK") == "1":
             raise
         print(f"error: {explain(error, entry)}", file=sys.stderr)
         sys.exit(1)
@@ -143,7 +143,7 @@ def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch, *, st
         return None
     except Exception as error:
         SweepSummary.failed = True
-        known = isinstance(error, USER_ERRORS) and os.environ.get("DCGAN_TRACEBACK") != "1"
+        known = is_mistake(error) and os.environ.get("DCGAN_TRACEBACK") != "1"
         line = explain(error, entry) if known else f"{type(error).__name__}: {error}"
         print(f"error: {line}" if known else traceback.format_exc(), file=sys.stderr, flush=True)
         if launch.told and entry == "train":

@@ -19,6 +19,7 @@ from dcgan.shell.words import unread
 from dcgan.shell.writing import is_full
 
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, YAMLError)
+NO_MEMORY = re.compile(r"can't allocate memory|not enough memory|out of memory|Unable to allocate", re.IGNORECASE)
 INSTEAD = {  # of a path in place of an option's name
     "data": "; data=folder data.folder=<path> takes your own images",
     "metrics": "; metrics=inception metrics.weights=<file> names weights",
@@ -36,6 +37,16 @@ OF_HYDRA = {  # which does not say where
 }
 
 
+def is_mistake(error: BaseException) -> bool:
+    """Whether a person can mend it, so that it is one line and no traceback: also what was asked for does not fit."""
+    return isinstance(error, USER_ERRORS) or _no_memory(error)
+
+
+def _no_memory(error: BaseException) -> bool:
+    """Of NumPy, of PyTorch on a CPU, and on a GPU."""
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and bool(NO_MEMORY.search(str(error))))
+
+
 def explain(error: Exception, entry: str) -> str:
     """One line for a user's mistake."""
     if isinstance(error, HydraException | OmegaConfBaseException):
@@ -47,6 +58,10 @@ def explain(error: Exception, entry: str) -> str:
     if isinstance(error, OSError) and is_full(error):
         return f"disk full: {error.filename or Path.cwd()}: {error.strerror}; free some space, or write elsewhere"
     line = " ".join(str(error).split())
+    if not isinstance(error, USER_ERRORS):
+        wanted = re.search(r"(?:tried to|unable to) allocate ([\d.]+ \w+)", line, re.IGNORECASE)
+        amount = f" ({wanted[1]} more were asked for)" if wanted else ""
+        line = f"out of memory{amount}; lower model.width, data.batch_size or the number that was raised"
     return next((ours for theirs, ours in OF_HYDRA.items() if line.startswith(theirs)), line)
 
 
