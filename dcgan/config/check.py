@@ -175,13 +175,12 @@ def _apply_rules(values: Any, prefix: str = "") -> None:
         value, key = getattr(values, name), f"{prefix}{name}"
         if is_dataclass(value):
             _apply_rules(value, f"{key}.")
-        given = {one.name: one.default for one in fields(values)}[name]
-        if value is None and given is not None and get_origin(hint) is Annotated and get_args(hint)[0] is Any:
-            raise ValueError(f"{key}=null: must have a value")
-        for rule in get_args(hint)[1:] if get_origin(hint) is Annotated and value is not None else ():
+        default = next(one.default for one in fields(values) if one.name == name)
+        of_any = default is not None and get_args(hint)[:1] == (Any,)  # of other types OmegaConf refuses null
+        for rule in get_args(hint)[1:] if get_origin(hint) is Annotated and (value is not None or of_any) else ():
             assert isinstance(rule, Rule)
             if not _holds(rule, value):
-                raise ValueError(f"{key}={value}: {rule.words}")
+                raise ValueError(f"{key}={'null' if value is None else value}: {rule.words}")
             setattr(values, name, rule.convert(value))
 
 
