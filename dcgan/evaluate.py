@@ -69,6 +69,7 @@ def evaluate_samples(images: Any, labels: Any = None, *, overrides: Sequence[str
 
     with nothing_left_behind(), tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "samples.npz"
+        images = images.detach().cpu() if hasattr(images, "detach") else images
         arrays: dict[str, Any] = {"images": np.asarray(images)}
         np.savez(path, **arrays | ({} if labels is None else {"labels": np.asarray(labels)}))
         words = [f"samples={path}", *overrides]

@@ -614,6 +614,41 @@ def test_a_run_whose_rates_have_fallen_is_not_told_to_go_on(command: Command, wo
     assert command("train", *TINY, *words, f"init={generator}", "name=again").code == 0
 
 
+@pytest.mark.parametrize("words", [["trainer.max_epochs=2"], ["trainer.max_time=00:00:00:01"]])
+@pytest.mark.parametrize("schedule", ["constant", "linear"])
+def test_a_run_that_has_had_its_epochs_or_time_stays_as_it_is(
+    words: list[str], schedule: str, command: Command, workdir: Path
+) -> None:
+    run = train(command, "metrics=none", f"optimizer.schedule={schedule}", "trainer.max_steps=-1", *words, *FEW)
+    files = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+    over = f"error: resume={run}: it stands at step {result_of(run)['steps']}, a"
+    more = "type a larger one\n" if schedule == "constant" else f"; start a new run, or one with init={run}/check"
+    least = [words[0].replace("=2", "=1")] if schedule == "constant" else []
+    for again in ([], least):
+        refused = command("train", f"resume={run}", *again)
+        assert (refused.code, refused.err.startswith(over), more in refused.err) == (1, True, True), refused.err
+    assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == files
+    if schedule == "constant":
+        longer = words[0].replace("=2", "=3").replace(":01", ":02")
+        assert command("train", f"resume={run}", longer).code == 0
+        assert result_of(run)["steps"] > 0
+
+
+FEW = ["trainer.limit_train_batches=3"]
+
+
+def result_of(run: Path) -> dict[str, Any]:
+    status = json.loads((run / "status.json").read_text())
+    assert status["state"] == "finished"
+    return dict(status["results"])
+
+
+def test_what_lightning_refuses_only_when_it_starts_is_one_line(command: Command, workdir: Path) -> None:
+    refused = command("train", *TINY, "metrics=none", "trainer.limit_train_batches=0.00001")
+    assert refused.err.startswith("error: trainer: You requested to check 1e-05 of the `train_dataloader`")
+    assert refused.err.count("\n") == 1
+
+
 # --- in processes of their own
 
 
@@ -684,10 +719,20 @@ def test_a_second_signal_stops_at_once_and_still_says_how_to_go_on(workdir: Path
     assert state(run)["global_step"] >= 1
 
 
+def test_ranks_that_a_template_left_empty_are_none(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"RANK": "", "LOCAL_RANK": " ", "SLURM_PROCID": "$SLURM_PROCID"}.items():
+        monkeypatch.setenv(name, value)
+    process = spawn(*SHORT, "metrics=none", "trainer.max_steps=1")
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+    assert Path(printed_run(out)).is_dir()
+
+
 @pytest.mark.fault("SIGTERM to one of two processes")
 @pytest.mark.trials
 def test_a_signal_to_one_of_two_processes_stops_both(workdir: Path) -> None:
     words = ["metrics=none", "trainer.max_steps=100000", "samples.every=100000", "trainer.gpus=auto"]
+    words += ["trainer.strategy=ddp"]  # as people type it
     process = spawn(*SHORT, *words, "trainer.accelerator=cpu", "trainer.devices=2", "data.batch_size=16")
     try:
         wait_for("outputs/*/checkpoints/last.ckpt", process)

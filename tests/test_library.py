@@ -77,6 +77,51 @@ def test_samples_are_arrays_of_any_form_that_files_may_have(form: str, workdir: 
     assert found["value"] == wanted["value"] > 0
 
 
+CONDITIONAL, PLAIN = (f"dcgan/sharing/zoo/{name}.safetensors" for name in ("mnist_conditional", "mnist"))
+
+
+def test_labels_are_one_for_all_or_one_for_each() -> None:
+    generator = dcgan.load_generator(Path(dcgan.__file__).parent.parent / CONDITIONAL)
+    sevens = generator.sample(n=120, seed=3, labels=torch.full((120,), 7))
+    for labels in (7, np.full(120, 7, dtype=np.uint8), [7] * 120):
+        assert torch.equal(generator.sample(n=120, seed=3, labels=labels), sevens)
+    with pytest.raises(ValueError, match="labels: 2 for 3 latents"):
+        generator.draw(torch.zeros(3, generator.latent_dim), torch.tensor([1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("of", "given", "line"),
+    [
+        (
+            CONDITIONAL,
+            {"labels": torch.tensor([7])},
+            r"labels: must be 2 whole numbers, or one .* these are int64 \(1,\)",
+        ),
+        (CONDITIONAL, {"labels": [7, 7, 7]}, "labels: must be 2 whole numbers"),
+        (CONDITIONAL, {"labels": [0.5, 1]}, "labels: must be 2 whole numbers"),
+        (CONDITIONAL, {"labels": [True, False]}, "labels: must be 2 whole numbers"),
+        (CONDITIONAL, {"labels": "7"}, "labels: must be 2 whole numbers, or one for all images; '7' is not"),
+        (CONDITIONAL, {"labels": [0, 10]}, "labels: 10 is none of the classes, 0 to 9"),
+        (CONDITIONAL, {"labels": [-1, 9]}, "labels: -1 is none of the classes"),
+        (PLAIN, {"labels": [0, 1]}, "labels: this generator takes none"),
+        (PLAIN, {"n": 0}, "n=0: must be a whole number, 1 or more"),
+        (PLAIN, {"n": 2.0}, "n=2.0: must be"),
+        (PLAIN, {"seed": -1}, "seed=-1: must be a whole number from 0"),
+        (PLAIN, {"seed": 2**64}, "seed=18446744073709551616: must be"),
+        (PLAIN, {"seed": "a"}, "seed='a': must be"),
+    ],
+)
+def test_samples_that_cannot_be_drawn_are_refused(of: str, given: dict[str, Any], line: str) -> None:
+    generator = dcgan.load_generator(Path(dcgan.__file__).parent.parent / of)
+    with pytest.raises(ValueError, match=line):
+        generator.sample(**{"n": 2, "seed": 0} | given)
+
+
+def test_the_home_folder_may_be_a_tilde(workdir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path(dcgan.__file__).parent))
+    assert dcgan.load_generator("~/sharing/zoo/mnist.safetensors").num_classes == 0
+
+
 @pytest.mark.parametrize(
     ("call", "line"),
     [
@@ -86,6 +131,7 @@ def test_samples_are_arrays_of_any_form_that_files_may_have(form: str, workdir: 
         (lambda: dcgan.train(["-m", "seed=0,1"]), "-m: a sweep is of the command line; from Python, call it once"),
         (lambda: dcgan.train(["seed=0,1"]), "seed=0,1: several values are a sweep"),
         (lambda: dcgan.evaluate_samples(np.zeros((40, 28, 28))), "images: "),
+        (lambda: dcgan.evaluate_samples(torch.zeros(40, 28, 28, requires_grad=True)), "images: "),
         (
             lambda: dcgan.evaluate_samples(np.eye(28, dtype=np.uint8)[None].repeat(40, 0) * 255),
             "images: holds 40 images, fid_digits_test_10k",

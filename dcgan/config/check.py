@@ -55,6 +55,9 @@ def _checked(config: DictConfig, schema: type[Config], typed: Sequence[str] | No
     for key, _, value in (word.lstrip("+").partition("=") for word in typed or ()):
         if key in (*GROUPS, "experiment") and value.startswith("["):  # of which Hydra would take the last
             raise ValueError(f"{key}={value}: one option only; several are a sweep, -m {key}={value.strip('[]')}")
+    for group, option in config.items_ex(resolve=False):
+        if option is None and is_group(schema, str(group)):  # before names are looked for in it
+            raise ValueError(_not_in_defaults(str(group), option))
     try:
         values: Values = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
         _refuse_unknown_keys(values, schema, typed or ())
@@ -219,8 +222,18 @@ def _refuse_unknown_keys(values: Mapping[Any, Any], schema: type, typed: Sequenc
         if key not in known:
             raise ValueError(unknown_key(key, schema))
         if key in groups and not isinstance(value, Mapping):
+            if key in GROUPS and not isinstance(value, list):
+                raise ValueError(_not_in_defaults(key, value))
             inner = next(other for other in known if other.startswith(f"{key}."))
             raise ValueError(f"{key}={shown(value)}: is a group of keys, such as {inner}={shown(value)}")
+
+
+def _not_in_defaults(group: str, value: Any) -> str:
+    """A file's ``loss: hinge``, which chooses nothing; YAML makes booleans of on and off."""
+    if value is None:
+        return f"{group}: has nothing below it in the file; leave it out, or indent its keys under it"
+    option = {True: '"on"', False: '"off"'}.get(value, value) if isinstance(value, bool) else value
+    return f"{group}={shown(value)}: in the file's defaults it must be `override /{group}: {option}`"
 
 
 def _nodes(values: Mapping[Any, Any], groups: set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:

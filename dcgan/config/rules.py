@@ -30,7 +30,7 @@ def between(least: int, most: int) -> Rule:
 
 def one_of(*choices: Any, hint: str = "") -> Rule:
     """A closed list."""
-    return Rule(f"must be one of {', '.join(map(str, choices))}{hint}", lambda value: value in choices)
+    return Rule(f"must be one of {', '.join(map(shown, choices))}{hint}", lambda value: value in choices)
 
 
 def left_alone(*neutral: Any, fix: str) -> Rule:

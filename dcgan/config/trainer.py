@@ -5,6 +5,8 @@ from typing import Annotated, Any
 
 from dcgan.config.rules import DEVICES, GPUS, LIMIT, PATH, TIME, Rule, at_least, left_alone, one_of
 
+DDP = "ddp_find_unused_parameters_true"  # plain ddp waits for gradients of the network that is not being updated
+STRATEGIES = ("auto", "ddp", DDP)
 NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
 NO_LEAST = "until then Lightning would hear neither Ctrl-C nor a scheduler; use max_steps, max_epochs or max_time"
 NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
@@ -25,9 +27,9 @@ class TrainerConfig:
     max_time: Annotated[Any, TIME] = None
     accelerator: str | None = None
     devices: Annotated[Any, DEVICES] = None
-    strategy: str | None = None
+    strategy: Annotated[str | None, one_of(*STRATEGIES)] = None
     num_nodes: int = 1
-    deterministic: Any = None
+    deterministic: Annotated[Any, one_of(True, False, "warn")] = None
     benchmark: bool | None = None
     fast_dev_run: Any = False
     min_epochs: Annotated[int | None, left_alone(fix=NO_LEAST)] = None

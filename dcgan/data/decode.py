@@ -124,7 +124,7 @@ def _without_false_colour(pixels: np.ndarray) -> np.ndarray:
 
 def _reason(error: Exception, content: bytes) -> str:
     kind = kind_of(content[:LOOKED_AT])
-    if kind and "picture" not in kind:
+    if kind and not kind.endswith(" picture"):
         return f"it is {kind}"
     if isinstance(error, UnidentifiedImageError):
         return f"it is {kind}, damaged" if kind else "it is damaged, or no image"

@@ -215,7 +215,9 @@ def read_arrays(path: Path, *, said: str) -> tuple[np.ndarray, Given]:
         with path.open("rb") as file:
             return _array(file, size=os.fstat(file.fileno()).st_size), None
     except zipfile.BadZipFile as error:
-        raise ValueError(f"{said}: cannot be read: it is {what_is(path)}") from error
+        kind = what_is(path)
+        why = f"it is damaged ({one_line(str(error))}); save it again" if kind == ARRAYS else f"it is {kind}"
+        raise ValueError(f"{said}: cannot be read: {why}") from error
     except Exception as error:  # a damaged file makes NumPy and zipfile stumble in many ways
         raise ValueError(f"{said}: cannot be read: {one_line(str(error))}") from error
 

@@ -53,6 +53,7 @@ class Source:
     path: Path
     stamp: str  # names, sizes and times of all files
     open: Callable[[], Collection]
+    skipped: str = ""  # in words, which files beside them are no images
 
 
 def source_of(data: OwnData) -> Source:
@@ -130,7 +131,7 @@ def _of_pictures(path: Path, said: str, *, background: str) -> Source:
         beside = f"; it holds {listing.skipped}" if listing.skipped else ""
         raise ValueError(f"{said}: holds no images{beside}")
     stamp = _digest(f"{entry.name} {entry.size} {entry.changed} {entry.fault}" for entry in entries)
-    return Source(path, stamp, lambda: _collected(listing, said, background=background))
+    return Source(path, stamp, lambda: _collected(listing, said, background=background), listing.skipped)
 
 
 def _collected(listing: Listing, said: str, *, background: str) -> Collection:
@@ -159,7 +160,6 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
             content = str(error)
         return f"{found.names[i]} {content}"
 
-    skipped = [f"skipped {listing.skipped}"] if listing.skipped else []
     return Collection(
         found.splits,
         found.labels,
@@ -169,7 +169,7 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
         shorter_side=lambda i: of_content(shorter_side, i, unread=0),
         content=lambda: _digest(in_parallel(line, len(entries), words="looking at")),
         header=lambda i: of_content(header_of, i, unread=Header()),
-        notes=[*skipped, *found.notes],
+        notes=found.notes,
         listing=listing,
     )
 
@@ -225,6 +225,10 @@ def _laid_out(array: np.ndarray, said: str) -> np.ndarray:
     refuse_zeros_and_ones(array, said=said)
     if array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3):
         array = array.transpose(0, 2, 3, 1)
+    if array.ndim == 3 and array.shape[0] == array.shape[1] != array.shape[2]:
+        shape, what = " x ".join(map(str, array.shape)), "one image" if array.shape[2] in (3, 4) else "H x W x N"
+        fix = "x[None]" if array.shape[2] in (3, 4) else "x.transpose(2, 0, 1)"
+        raise ValueError(f"{said}: has the shape {shape}, as of {what}: take {fix}, or x[..., None] if it is N x H x W")
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[..., 0]
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] != 3):

@@ -6,15 +6,13 @@ import os
 import shutil
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.lib.format import open_memmap
 from torch import Tensor
 
@@ -23,9 +21,9 @@ from dcgan.config.rules import one_line
 from dcgan.data.decode import Header, grey, squared
 from dcgan.data.own import Collection, Source, in_parallel, source_of
 from dcgan.data.pictures import CACHE
-from dcgan.shell.writing import naming, replacing, to_json
+from dcgan.shell.writing import alone, naming, replacing, to_json
 
-FORM = 4  # of what is kept; another is read anew
+FORM = 5  # of what is kept; another is read anew
 HELD_OUT = 7  # one image in so many is kept for the test where nobody says which: MNIST's share
 LARGEST_INFERRED = 64  # pixels: larger images are brought to this unless data.resolution says otherwise
 LOOKED_AT = 1000  # images, whose sizes tell the resolution
@@ -62,10 +60,10 @@ def found(data: OwnData) -> Facts:
     """
     source = source_of(data)
     cache = _cache(source.path, Path(data.root))
-    with naming(cache), _alone(cache):
+    with naming(cache), alone(cache / ".lock"):  # a second process waits here, then finds what the first has read
         facts = _kept(cache, source, data) or _read(cache, source, data)
     _refuse(facts, data)
-    return facts
+    return replace(facts, notes=[*([f"skipped {source.skipped}"] if source.skipped else []), *facts.notes])
 
 
 def with_facts(data: OwnData) -> tuple[OwnData, Facts]:
@@ -151,13 +149,6 @@ def _cache(path: Path, root: Path) -> Path:
     )
 
 
-@contextmanager
-def _alone(cache: Path) -> Iterator[None]:
-    """As the only process that reads: a second waits here, then finds what the first has read."""
-    with FileLock(cache / ".lock"):
-        yield
-
-
 def _place(cache: Path, data: OwnData, content: str, resolution: int, channels: int) -> Path:
     background = data.background if isinstance(data, FolderData) else ""
     return cache / f"{content[:16]}_{resolution}x{channels}{f'_{background}' * bool(background)}"
@@ -167,8 +158,14 @@ def _kept(cache: Path, source: Source, data: OwnData) -> Facts | None:
     """What was read before; None: nothing of these files, or it is damaged."""
     try:
         index = _index(cache)
-        if (index["form"], index["stamp"]) != (FORM, source.stamp):
-            return None
+        return _facts_of(cache, index, data) if (index["form"], index["stamp"]) == (FORM, source.stamp) else None
+    except (KeyError, TypeError):
+        return None
+
+
+def _facts_of(cache: Path, index: dict[str, Any], data: OwnData) -> Facts | None:
+    """What was read as ``data`` wants it of the content that ``index`` names."""
+    try:
         resolution = data.resolution or index["resolution"]
         channels = data.channels or index["channels"]
         folder = _place(cache, data, index["content"], resolution, channels)
@@ -196,8 +193,8 @@ def _read(cache: Path, source: Source, data: OwnData) -> Facts:
         index = {"form": FORM, "stamp": source.stamp, "content": content, "resolution": None, "channels": None}
         if (before.get("form"), before.get("content")) == (FORM, content):  # of another time, or read otherwise
             index = {**before, "stamp": source.stamp}
-            _keep(cache, index)
-            if facts := _kept(cache, source, data):
+            if facts := _facts_of(cache, index, data):
+                _keep(cache, index, facts)
                 return facts
         else:
             _forget(cache)
@@ -213,7 +210,7 @@ def _read(cache: Path, source: Source, data: OwnData) -> Facts:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     inferred = {"resolution": resolution, "channels": facts.channels}
-    _keep(cache, index | {key: value for key, value in inferred.items() if getattr(data, key) is None})
+    _keep(cache, index | {key: value for key, value in inferred.items() if getattr(data, key) is None}, facts)
     return replace(facts, folder=str(folder))
 
 
@@ -226,7 +223,9 @@ def _index(cache: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _keep(cache: Path, index: dict[str, Any]) -> None:
+def _keep(cache: Path, index: dict[str, Any], facts: Facts) -> None:
+    if facts.unreadable:  # the next time it may be otherwise, though neither size nor time of a file has changed
+        index = {**index, "stamp": ""}
     with replacing(cache / "index.json") as path:
         path.write_text(to_json(index))
 

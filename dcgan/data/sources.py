@@ -11,15 +11,13 @@ import tarfile
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-
-from filelock import FileLock
 
 from dcgan.config.catalogue import CATALOGUE, DataSet
 from dcgan.config.registry import lookup
 from dcgan.shell.contents import what_is
-from dcgan.shell.writing import is_full, naming
+from dcgan.shell.writing import alone, is_full, naming
 
 CONNECT_SECONDS = 20.0
 IDX = b"\x00\x00\x08"  # unsigned bytes
@@ -46,22 +44,10 @@ def prepare(name: str, root: Path) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OSError(f"data.root={root}: cannot be made ({error.strerror}); choose another folder") from error
-        with _alone(folder), naming(folder):  # a second process waits here, then finds the files
+        with alone(folder / ".lock"), naming(folder):  # a second process waits here, then finds the files
             if missing(record, folder):
                 _fetch(record, folder)
     return folder
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """As the only process that fetches into ``folder``; beside others where the lock is another person's."""
-    lock = FileLock(folder / ".lock")
-    with suppress(OSError):
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def is_prepared(name: str, root: Path) -> bool:

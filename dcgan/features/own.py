@@ -4,13 +4,12 @@ import hashlib
 import json
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from filelock import FileLock
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -21,7 +20,7 @@ from dcgan.data.module import ImageData, InMemory
 from dcgan.features.spaces import FeatureSpace
 from dcgan.features.tasks import Network, Task
 from dcgan.features.train_own import MAKES, new_network, task_of, train_judge
-from dcgan.shell.writing import replacing, to_json
+from dcgan.shell.writing import alone, replacing, to_json
 
 FORM = 1  # of how judges are trained: with another number they are trained anew
 LEAST = 40  # images to train on
@@ -83,7 +82,10 @@ def _weights_sha256(network: nn.Module) -> str:
 def _judges(train: InMemory, test: InMemory, *, folder: Path) -> dict[str, Judge]:
     key = _key(train, test)
     path = folder / f"own_{key[:16]}.safetensors"
-    with torch.random.fork_rng(devices=[]), _alone(path):  # new networks draw weights, before they are given others
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    lock = path.with_name(f".{path.name}.lock")  # a second process waits, then finds what the first has trained
+    with torch.random.fork_rng(devices=[]), alone(lock):  # new networks draw weights, before they are given others
         judges = _kept(path, train)
         if judges is None:
             judges = _trained(train, test)
@@ -101,19 +103,6 @@ def _key(train: InMemory, test: InMemory) -> str:
         result.update(str(tuple(values.shape)).encode())
         result.update(values.contiguous().numpy().data)
     return result.hexdigest()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """As the only process that trains these: a second waits, then finds them. Beside others, where it may not lock."""
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _trained(train: InMemory, test: InMemory) -> dict[str, Judge]:

@@ -1,6 +1,6 @@
 """What every model of this package agrees on."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -41,14 +41,39 @@ class Generator(nn.Module):
         """Draw one image per latent, of the class that labels (N,) say."""
         raise NotImplementedError
 
-    def sample(self, *, n: int, seed: int, labels: Tensor | None = None) -> Tensor:
+    def sample(self, *, n: int, seed: int, labels: Tensor | Sequence[int] | int | None = None) -> Tensor:
         """The first ``n`` samples of ``seed``: uint8 (n, C, H, W), on the CPU.
 
         Args:
-            labels: int64 (n,), of a conditional generator; None: as ``class_of_samples`` says.
+            labels: whole numbers (n,), or one for all, of a conditional generator; None: as ``class_of_samples`` says.
+
+        Raises:
+            ValueError: ``n`` is below 1, ``seed`` not in [0, 2**64), or the labels are not of its classes.
         """
+        if type(n) is not int or n < 1:
+            raise ValueError(f"n={n!r}: must be a whole number, 1 or more")
+        if type(seed) is not int or not 0 <= seed < 2**64:
+            raise ValueError(f"seed={seed!r}: must be a whole number from 0 to 2**64 - 1")
         latents = sample_latents(seed=seed, n=n, latent_dim=self.latent_dim)
-        return self.draw(latents, class_of_samples(n, num_classes=self.num_classes) if labels is None else labels)
+        if labels is None:
+            return self.draw(latents, class_of_samples(n, num_classes=self.num_classes))
+        return self.draw(latents, self._classes(labels, n))
+
+    def _classes(self, labels: Any, n: int) -> Tensor:
+        try:
+            numbers = torch.as_tensor(labels)
+        except (TypeError, ValueError, RuntimeError):  # words, or lists of other lengths
+            raise ValueError(f"labels: must be {n} whole numbers, or one for all images; {labels!r} is not") from None
+        whole = not numbers.is_floating_point() and not numbers.is_complex() and numbers.dtype != torch.bool
+        if not self.num_classes:
+            raise ValueError("labels: this generator takes none, for it is not conditional; leave them out")
+        if not whole or tuple(numbers.shape) not in ((), (n,)):
+            kind = f"{str(numbers.dtype).removeprefix('torch.')} {tuple(numbers.shape)}"
+            raise ValueError(f"labels: must be {n} whole numbers, or one for all images; these are {kind}")
+        if numbers.min() < 0 or numbers.max() >= self.num_classes:
+            strange = int(numbers.min() if numbers.min() < 0 else numbers.max())
+            raise ValueError(f"labels: {strange} is none of the classes, 0 to {self.num_classes - 1}")
+        return numbers.long().expand(n)
 
     @torch.inference_mode()
     def draw(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -57,8 +82,13 @@ class Generator(nn.Module):
         In float32, evaluation mode and padded batches of one size, so that an image does not depend on the others.
 
         Args:
-            labels: of a conditional generator, as ``LabelEmbedding`` takes them.
+            labels: of a conditional generator, one for each latent, as ``LabelEmbedding`` takes them.
+
+        Raises:
+            ValueError: there are more or fewer labels than latents.
         """
+        if labels is not None and len(labels) != len(latents):
+            raise ValueError(f"labels: {len(labels)} for {len(latents)} latents; give one for each")
         n, device = len(latents), next(self.parameters(), torch.empty(0)).device
         at_once = SAMPLING_BATCH if device.type == "cpu" else SAMPLING_BATCH_OF_GPUS
         batches = _padded(latents, at_once).to(device).split(at_once)

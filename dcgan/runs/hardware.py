@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from dcgan.config.trainer import TrainerConfig
+from dcgan.config.trainer import DDP, TrainerConfig
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
@@ -53,7 +53,7 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
 
     ``accelerator`` and ``devices`` that were given stay as they are.
     """
-    chosen: dict[str, Any] = {key: getattr(trainer, key) for key in ("accelerator", "devices", "strategy")}
+    chosen: dict[str, Any] = {key: getattr(trainer, key) for key in ("accelerator", "devices")}
     if chosen["accelerator"] is None and chosen["devices"] is None:
         chosen["accelerator"], chosen["devices"] = accelerator_for(
             trainer.gpus, cuda=torch.cuda.device_count(), mps=int(torch.backends.mps.is_available())
@@ -64,9 +64,7 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
     if trainer.sync_batchnorm and kind == "cpu" and several_processes(trainer.num_nodes, chosen):
         raise ValueError("trainer.sync_batchnorm=true: is of GPUs, and this run is on the CPU; leave it false")
     chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
-    if chosen["strategy"] is None and several_processes(trainer.num_nodes, chosen):
-        # Plain ddp waits for gradients of the network that is not being updated.
-        chosen["strategy"] = "ddp_find_unused_parameters_true"
+    chosen["strategy"] = DDP if several_processes(trainer.num_nodes, chosen) else None
     if kind in ("cuda", "gpu") and trainer.benchmark is None and not trainer.deterministic:
         chosen["benchmark"] = True  # cuDNN tries its algorithms once for each shape, and ours stay the same
     return {key: value for key, value in chosen.items() if value is not None}

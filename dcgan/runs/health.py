@@ -15,6 +15,7 @@ from dcgan.training.gan import GAN
 from dcgan.training.objective import Outcome
 
 FIRST_SCALE = 2.0**16  # of 16-mixed
+FACTORS = {"penalty": "penalty.gamma", "consistency": "augment.consistency"}  # of terms of a loss
 LEAST_SCALE = 2.0**-20  # here a gradient of 7e10 would still fit
 
 
@@ -24,7 +25,8 @@ class NotFiniteError(ValueError):
     @property
     def network(self) -> str:
         """The one whose rate is too high, as far as can be told."""
-        return next((name for name in STEPPED if f"optimizer.{name}." in str(self)), STEPPED[0])
+        named = {str(self).find(f"optimizer.{name}."): name for name in STEPPED}
+        return min((at, name) for at, name in named.items() if at >= 0)[1] if max(named) >= 0 else STEPPED[0]
 
 
 class Health(Callback):
@@ -63,12 +65,16 @@ class Health(Callback):
             stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
         if stop:
             found = found or "another process met what is not finite"
-            raise NotFiniteError(f"step {trainer.global_step}: {found}; {self._replay()}")
+            raise NotFiniteError(f"step {trainer.global_step}: {found}; {self._replay(trainer)}")
 
-    def _replay(self) -> str:
+    def _replay(self, trainer: Trainer) -> str:
         """The line that goes the way there again and finds the operation."""
         if not self.last.exists():
-            return "no checkpoint was saved before; the same line with trainer.detect_anomaly=true finds the operation"
+            words = "no checkpoint was saved before"
+            how = "; the same line with trainer.detect_anomaly=true finds the operation"
+            return words if _is_16_mixed(trainer) else f"{words}{how}"
+        if _is_16_mixed(trainer):  # whose first gradients overflow in any run
+            return f"{self.last} is from before"
         line = f"python -m dcgan.train {pasted('resume', self.last.parents[1])} trainer.detect_anomaly=true"
         return f"{self.last} is from before; to find the operation: {line}"
 
@@ -77,18 +83,24 @@ def _faults(trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> Iter
     """What is wrong with each network, and what to turn."""
     networks: tuple[nn.Module, ...] = (gan.discriminator, gan.generator)
     knobs = [_knob(trainer, index, outcomes) for index in (0, 1)]
+    rates = [_rate(optimizer) for optimizer in trainer.optimizers]
+    of_either = f"{knobs[1]} or {knobs[0]}" if rates[1] > rates[0] else knobs[0]  # what D says of huge images is huge
     judged = outcomes.get("discriminator")
     if judged and not_finite({"real": judged.real}) is None and not_finite({"fake": judged.fake}):
         yield f"the generator's images are not finite; {knobs[1]}"  # or their verdict would be
     for name, network, optimizer, knob in zip(STEPPED, networks, trainer.optimizers, knobs, strict=True):
         if name in outcomes and (part := _fault_of(outcomes[name])):
-            yield f"the {name}'s {part} is not finite; {knob}"
+            yield f"the {name}'s {part} is not finite; {of_either if name == STEPPED[0] else knob}"
         if weight := not_finite(network.state_dict()):
             yield f"the {name}'s weights are not finite ({weight}); {knob}"
         if part := not_finite(dict(tensors_of(optimizer.state_dict()["state"]))):
             yield f"the optimiser of the {name} is not finite ({part.rpartition('.')[2]}); {knob}"
     if skips := _skips(trainer):
         yield skips
+
+
+def _is_16_mixed(trainer: Trainer) -> bool:
+    return str(trainer.precision).startswith("16")
 
 
 def skipped(trainer: Trainer) -> int:
@@ -106,16 +118,22 @@ def _skips(trainer: Trainer) -> str | None:
     return f"{words}; take trainer.precision=32-true or bf16-mixed, or lower penalty.gamma or optimizer.lr"
 
 
+def _rate(optimizer: Any) -> float:
+    """As it was typed, whatever a schedule has made of it."""
+    group = optimizer.param_groups[0]
+    return float(group.get("initial_lr", group["lr"]))
+
+
 def _fault_of(outcome: Outcome) -> str | None:
     return not_finite({"loss": outcome.loss, **outcome.terms, "logit": outcome.real, "logit of fakes": outcome.fake})
 
 
 def _knob(trainer: Trainer, index: int, outcomes: Mapping[str, Outcome]) -> str:
     """What would keep a network in bounds."""
-    name, group = STEPPED[index], trainer.optimizers[index].param_groups[0]
-    ways = [f"lower optimizer.{name}.lr (now {group.get('initial_lr', group['lr']):g})", f"set optimizer.{name}.clip"]
-    if name in outcomes and "penalty" in outcomes[name].terms:
-        ways.insert(0, "lower penalty.gamma")
-    if str(trainer.precision).startswith("16"):
+    name = STEPPED[index]
+    ways = [f"lower optimizer.{name}.lr (now {_rate(trainer.optimizers[index]):g})", f"set optimizer.{name}.clip"]
+    terms = outcomes[name].terms if name in outcomes else {}
+    ways = [f"lower {key}" for term, key in FACTORS.items() if term in terms] + ways
+    if _is_16_mixed(trainer):
         ways.append("take trainer.precision=32-true")
     return " or ".join(ways)

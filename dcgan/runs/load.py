@@ -17,7 +17,7 @@ from torch.overrides import TorchFunctionMode
 from dcgan import __version__
 from dcgan.config.check import check
 from dcgan.config.registry import lookup
-from dcgan.config.rules import one_line
+from dcgan.config.rules import expanded, one_line
 from dcgan.config.schema import TrainConfig
 from dcgan.models import MODELS
 from dcgan.models.base import Generator, Shape
@@ -63,7 +63,7 @@ def load_generator(run: str | Path, *, checkpoint: str | int = "best", device: s
     """
     if not isinstance(run, str | Path):
         raise ValueError(f"load_generator({run!r}): takes the path of a run folder, or of a generator")
-    return load(Path(run), checkpoint=str(checkpoint), device=device).generator
+    return load(Path(expanded(str(run))), checkpoint=str(checkpoint), device=device).generator
 
 
 def load(run: Path, *, checkpoint: str, device: str) -> Loaded:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning import Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from omegaconf import OmegaConf
 
@@ -29,7 +30,7 @@ from dcgan.runs.monitor import Monitor
 from dcgan.runs.provenance import provenance
 from dcgan.runs.rewind import clear, rewind, tidy
 from dcgan.runs.samples import SampleGrids
-from dcgan.runs.stop import GracefulStop
+from dcgan.runs.stop import GracefulStop, time_left
 from dcgan.runs.trainer import build_trainer
 from dcgan.shell.contents import what_is
 from dcgan.shell.reading import plain_numbers
@@ -86,8 +87,8 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     if config.resume is not None:
         start = start or checkpoint_in(folder)
     first_step = step_of(start) if start else 0
-    if start and 0 <= config.trainer.max_steps <= first_step:
-        raise NothingLeftError(_nothing_left(config, start), step=first_step)
+    if start:
+        _refuse_ended(config, start)
     of_run = {"precision": hardware["precision"]} | (
         {"detect_anomaly": False} if start else {}
     )  # that of this time alone
@@ -107,14 +108,23 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     return Run(resolved, folder, gan, data, trainer, start=start, first_step=first_step, **asked)
 
 
-def _nothing_left(config: TrainConfig, start: Path) -> str:
-    """A run that has taken all its steps, and what to do for more."""
-    steps, generator = config.trainer.max_steps, start.with_name(f"{start.stem}{SUFFIX}")
-    more = "type a larger one"
+def _refuse_ended(config: TrainConfig, start: Path) -> None:
+    """Raise NothingLeftError, with what to do for more, if all steps, epochs or time are over at ``start``."""
+    asked, saved = config.trainer, load_checkpoint(start)
+    step, epochs = saved["global_step"], saved["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    if 0 <= asked.max_steps <= step:
+        at = f"step {step} of trainer.max_steps={asked.max_steps}"
+    elif asked.max_epochs is not None and 0 <= asked.max_epochs <= epochs:
+        at = f"step {step}, after {epochs} of trainer.max_epochs={asked.max_epochs}"
+    elif asked.max_time is not None and time_left(asked.max_time, saved) <= 0:
+        at = f"step {step}, at the end of trainer.max_time={asked.max_time}"
+    else:
+        return
+    more, generator = "type a larger one", start.with_name(f"{start.stem}{SUFFIX}")
     if config.optimizer.schedule != "constant":  # a longer one would be another run from its first step on
         more = "its rates have fallen to the end; start a new run"
         more += f", or one with {pasted('init', generator)}" if generator.exists() else ""
-    return f"resume={start.parents[1]}: it stands at step {step_of(start)} of trainer.max_steps={steps}; {more}"
+    raise NothingLeftError(f"resume={start.parents[1]}: it stands at {at}; {more}", step=step)
 
 
 @rank_zero_only
@@ -169,7 +179,8 @@ def _refuse_occupied(run: Run, *, auto: bool) -> None:
     elif auto and can_go_on(folder):
         raise TakenError(f"{folder}: another process began with it meanwhile; type the same line again")
     elif there and not (auto and "config.yaml" in there):
-        raise ValueError(f"{folder}: is not empty; choose another folder, or {pasted('resume', folder)}")
+        hint = f", or {pasted('resume', folder)}" if can_go_on(folder) else ""
+        raise ValueError(f"{folder}: is not empty; choose another folder{hint}")
 
 
 @rank_zero_only
@@ -254,6 +265,8 @@ def fit(run: Run) -> None:
         log_hyperparameters(run.trainer, asdict(run.config))
     try:
         run.trainer.fit(run.gan, run.data, ckpt_path=run.start, weights_only=True)
+    except MisconfigurationException as error:  # which Lightning finds only now
+        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
     except RuntimeError as error:
         if "returned nan values" not in str(error):
             raise

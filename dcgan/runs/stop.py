@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -84,6 +85,13 @@ class TimeLimit(Timer):
         """Stop after this step if the time is over."""
         if trainer.world_size == 1 or trainer.global_step % ASK_EVERY == 0:
             super().on_train_batch_end(trainer, *args, **kwargs)
+
+
+def time_left(limit: Any, checkpoint: Mapping[str, Any]) -> float:
+    """Seconds of ``trainer.max_time`` that a run has left which goes on from ``checkpoint``."""
+    timer = TimeLimit(limit)
+    timer.load_state_dict(checkpoint["callbacks"].get(timer.state_key, {}))
+    return timer.time_remaining() or 0.0
 
 
 def interrupted(trainer: Trainer) -> bool:

@@ -39,7 +39,8 @@ def build_trainer(
         ValueError: Lightning refuses an argument.
     """
     quiet_lightning()
-    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None and key != "gpus"}
+    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
+    arguments = {key: value for key, value in arguments.items() if key not in ("gpus", "strategy")}  # in ``hardware``
     arguments = {"default_root_dir": folder, "profiler": NoProfiler(), **arguments}
     ours = {
         "callbacks": list(callbacks),
@@ -51,14 +52,14 @@ def build_trainer(
         del os.environ[name]  # Lightning's: it would add to what was typed and recorded
     try:
         if (limit := arguments.pop("max_time", None)) is not None:
-            ours["callbacks"] = [*callbacks, TimeLimit(limit)]
+            ours["callbacks"] = [TimeLimit(limit), *callbacks]  # before those that save: what is over is over in theirs
         several = several_processes(config.trainer.num_nodes, hardware)
         plugins = [AtomicCheckpointIO(), cluster_environment(several=several), *_as_list(config.trainer.plugins)]
         arguments = {**arguments, **hardware, **ours, "plugins": plugins}
         if hardware["precision"] == "16-mixed" and on_cpu(hardware):  # of which Lightning would make bf16-mixed
             plugins.append(MixedPrecision(arguments.pop("precision"), "cpu"))
         trainer = Trainer(**arguments)
-    except (MisconfigurationException, TypeError, ValueError, RuntimeError) as error:
+    except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
     # Lightning asks the other processes in every step whether SIGTERM came, and waits; GracefulStop asks now and then.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

@@ -24,7 +24,7 @@ from dcgan.shell.status import TakenError, read_status, write_status
 from dcgan.shell.streams import Forgiving, forgiving
 from dcgan.shell.sweep import SweepSummary, failed
 from dcgan.shell.sweeper import DCGANSweeper
-from dcgan.shell.words import STOP, as_typed, for_hydra, value_of
+from dcgan.shell.words import STOP, as_typed, for_hydra, refuse_dashes, value_of
 
 
 class Launch(NamedTuple):
@@ -61,6 +61,9 @@ def _not_there(words: Sequence[str]) -> list[Path]:
 Task = Callable[[DictConfig, Launch], Any]
 
 
+RANKS = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")  # of a process among others
+
+
 def cli(entry: str, task: Task) -> None:
     """Run ``task`` on the configuration ``conf/<entry>.yaml`` as the command line composes it.
 
@@ -71,13 +74,9 @@ def cli(entry: str, task: Task) -> None:
 
 
 def _run(entry: str, task: Task, out: Forgiving) -> None:
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
-    if told := os.environ.pop("DCGAN_DATA", "").strip():  # empty is as unset
-        os.environ["DCGAN_DATA"] = told
-    sys.argv[1:] = for_hydra(sys.argv[1:], entry)
+    _set_environment()
     raised: list[Exception] = []
     ran: list[str] = []
-    unmade = _not_there(sys.argv[1:])
 
     def job(config: DictConfig) -> Any:
         ran.append(entry)
@@ -103,6 +102,9 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
 
     Plugins.instance().register(DCGANSweeper)
     try:
+        refuse_dashes(sys.argv[1:], entry)
+        sys.argv[1:] = for_hydra(sys.argv[1:], entry)
+        unmade = _not_there(sys.argv[1:])
         try:
             if entry == "tune" and {"-m", "--multirun"} & {*sys.argv[1:]}:
                 raise ValueError("-m: is of a sweep, python -m dcgan.train -m; a search draws for itself: leave it out")
@@ -125,6 +127,15 @@ def _run(entry: str, task: Task, out: Forgiving) -> None:
         sys.exit(130)
     if SweepSummary.failed:
         sys.exit(1)
+
+
+def _set_environment() -> None:
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # exceptions come to us instead of being printed by Hydra
+    if told := os.environ.pop("DCGAN_DATA", "").strip():  # empty is as unset
+        os.environ["DCGAN_DATA"] = told
+    for name in RANKS:
+        if not os.environ.get(name, "0").strip().isdecimal():  # a template's, left empty; Lightning would stumble
+            del os.environ[name]
 
 
 def _sweep_job(entry: str, task: Task, config: DictConfig, launch: Launch, *, stop: bool) -> Any:

@@ -24,6 +24,7 @@ BEGINNINGS = (
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89HDF", "an HDF5 file"),
     (b"MATLAB", "a MATLAB file"),
+    (b"PAR1", "a Parquet table"),
     (b"%PDF", "a PDF document"),
     (b"\x00\x00\x08", "an IDX file"),
     *((b"\x80" + bytes([version]), "a pickle, which could execute code") for version in range(2, 6)),
@@ -47,6 +48,10 @@ def kind_of(start: bytes) -> str | None:
     """As ``what_is``, of a file that begins so."""
     if start[8:10] == b'{"':
         return SAFETENSORS
+    if start[4:8] == b"ftyp":  # ISO/IEC 14496-12
+        return "a HEIC or AVIF picture, or a video; save pictures as PNG"
+    if start[257:262] == b"ustar":
+        return "a tar archive; unpack it"
     known = (words for beginning, words in BEGINNINGS if start.startswith(beginning))
     return next(known, None) or _kind_of_text(start)
 
@@ -66,6 +71,8 @@ def _kind_of_zip(path: Path) -> str:
             names = archive.namelist()
     except Exception:  # what is damaged makes zipfile stumble in many ways
         return "a zip archive without its end: damaged"
+    if not names:
+        return "a zip archive of nothing"
     if any(name.endswith("data.pkl") for name in names):
         return PYTORCH
     if all(name.endswith(".npy") for name in names):

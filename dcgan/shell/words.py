@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from dcgan.config.schema import SCHEMAS, known_keys, path_keys
 
 GRAMMAR = "=,()[]{}"  # a value that holds one of these may be meant otherwise than it reads: it is never quoted unasked
 STOP = "hydra.sweeper.stop_on_failure"
+FLAGS = ("help", "hydra-help", "version", "resolve", "run", "multirun", "shell-completion")  # Hydra's
+VALUED = ("cfg", "package", "info", "config-path", "config-name", "config-dir", "experimental-rerun")
 HYDRAS_PATHS = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir")
 
 
@@ -36,6 +39,29 @@ def for_hydra(words: Sequence[str], entry: str) -> list[str]:
     words = [re.sub(r"(?<=[=,])~(?=[/,]|$)", lambda match: expanded(match[0]), word) for word in words]
     words = [_readable(word, is_text=word.lstrip("+").partition("=")[0] in texts) for word in words]
     return sorted(words, key=_sets_something)  # argparse takes them in one piece: a -m may have stood between
+
+
+def refuse_dashes(words: Sequence[str], entry: str) -> None:
+    """Raise ValueError, one line, where a word begins with a dash and is no flag of Hydra's."""
+    keys = {*known_keys(SCHEMAS[entry]), *GROUPS, "experiment"}
+    for word, following in pairwise([*words, ""]):
+        name, equals, value = word.partition("=")
+        if not re.match(r"--?[A-Za-z]", word) or _is_flag(name, valued=bool(equals)):
+            continue
+        value = value or (following if "=" not in following and following[:1] != "-" else "") or "..."
+        key = name.lstrip("-").replace("-", "_")
+        if key in keys:
+            raise ValueError(f"{word}: keys have no dashes before them; type {key}={value}")
+        near = sorted((one for one in keys if one.rpartition(".")[2] == key), key=len)
+        hint = f", as in {near[0]}={value}" if near else "; --help lists them"
+        raise ValueError(f"{word}: no such flag; what a run is to be is typed as key=value{hint}")
+
+
+def _is_flag(name: str, *, valued: bool) -> bool:
+    """As argparse takes them: shortened, and a short one with its value behind it."""
+    if name.startswith("--"):
+        return any(flag.startswith(name[2:]) for flag in (VALUED if valued else VALUED + FLAGS))
+    return name[1:3] in ("cp", "cn", "cd", "sc") or name[1] in ("cpi" if valued else "cpihmr")
 
 
 def _sets_something(word: str) -> bool:
@@ -82,9 +108,16 @@ def unread(word: str, entry: str) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return f"{word}: not key=value" + (f", as in {shlex.quote(f'run={word}')}" if entry != "train" else "")
+    if takes_list(key) and (numbers := ",".join(re.findall(r"[^\s,()\[\]{}]+", value))):
+        return f"{word}: not key=value; a list is {shlex.quote(f'{key}=[{numbers}]')}"
     others = dict.fromkeys(re.sub(rf"[\w\s/.+$%*@?|:\\{re.escape(GRAMMAR)}-]", "", value, flags=re.ASCII))
     what = " or ".join([*others, "=, commas or brackets"] if not others or set(value) & set(GRAMMAR) else others)
     return f"{word}: not key=value; quote a value that holds {what}: {shlex.quote(f'{key}={_quoted(value)}')}"
+
+
+def takes_list(key: str) -> bool:
+    """Whether a list may be one value of ``key``, of what is trained."""
+    return key.rpartition(".")[2] in ("betas", "gpus", "devices")
 
 
 def value_of(word: str) -> Any:

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from dcgan.shell.words import pasted
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -29,6 +31,18 @@ def naming(target: Path) -> Iterator[None]:
         if not isinstance(cause, OSError) or cause.errno is None:
             raise
         raise OSError(cause.errno, cause.strerror, str(target)) from error
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """As the only process that holds the file ``lock``; beside others where it is another person's, or cannot be."""
+    held = FileLock(lock)
+    with suppress(OSError):
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
 
 
 def refuse_no_folder(out: Path) -> None:

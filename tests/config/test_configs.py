@@ -286,7 +286,9 @@ MISTAKES = [
     ("trainer.logger=true", "trainer.logger=True: use the group logger="),
     # what Lightning refuses
     ("trainer.precision=bf16-true", "trainer.precision=bf16-true: must be one of auto, 32-true"),
-    ("trainer.strategy=fast", "trainer: You selected an invalid strategy name"),
+    ("trainer.strategy=fast", "trainer.strategy=fast: must be one of auto, ddp, ddp_find_unused_parameters_true"),
+    ("trainer.strategy=ddp_spawn", "trainer.strategy=ddp_spawn: must be one of auto, ddp, ddp_find"),
+    ("trainer.deterministic=yes_please", "trainer.deterministic=yes_please: must be one of true, false, warn"),
     ("trainer.max_time=soon", "trainer.max_time=soon: must be days:hours:minutes:seconds, such as 00:00:03:00 for"),
     ("trainer.max_time=180", "trainer.max_time=180: must be days:hours:minutes:seconds"),
     ("trainer.max_time=00:03:00", "trainer.max_time=00:03:00: must be days:hours:minutes:seconds"),
@@ -407,6 +409,21 @@ def test_a_value_for_both_goes_to_the_network_that_has_it() -> None:
         (["model.generator=5"], "model.generator=5: is a group of keys, such as model.generator.norm=5"),
         (["loss=wasserstein", "loss.weight_clip=null"], "loss=wasserstein: needs something that bounds its critic"),
         (["optimizer.lr=1e-4,2e-4"], "optimizer.lr=1e-4,2e-4: several values are a sweep; add -m"),
+        (
+            ["optimizer.betas=0.5,0.9"],
+            "optimizer.betas=0.5,0.9: several values are a sweep; add -m (python -m dcgan.train -m ...); a list is "
+            "optimizer.betas=[0.5,0.9]",
+        ),
+        (["trainer.gpus=0,1"], "trainer.gpus=0,1: several values are a sweep; add -m (python -m dcgan.train -m ...); "),
+        (
+            ["optimizer.betas=(0.5, 0.9)"],
+            "optimizer.betas=(0.5, 0.9): not key=value; a list is 'optimizer.betas=[0.5,0.9]'",
+        ),
+        (
+            ["trainer.precision=16-mixed", "trainer.detect_anomaly=true"],
+            "trainer.detect_anomaly=true: would stop at the first gradient that overflows",
+        ),
+        (["trainer.gpus=auto", "trainer.accelerator=tpu"], "trainer: Requirement 'torch_xla"),
         (["data.root=a=b"], "data.root=a=b: not key=value; quote a value"),
         (
             ["penalty.name=wgan_gp", "model.discriminator.norm=layer"],

@@ -310,6 +310,33 @@ def test_unreadable_files_are_listed_with_the_reason(tmp_path: Path) -> None:
     assert any(line.startswith("skipped, for 5 files cannot be read") for line in in_words(found(skipping), skipping))
 
 
+def test_what_could_not_be_read_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mode, or a network that came back, changes neither size nor time of a file."""
+    mine, read = save(tmp_path / "mine", noise(12)), Path.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "005.png":
+            raise PermissionError(13, "Permission denied")
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"1 file cannot be read: 005.png: Permission denied; mend"):
+            found(data(mine))
+    monkeypatch.setattr(Path, "read_bytes", read)
+    facts = found(data(mine))
+    assert (facts.num_train + facts.num_test, facts.unreadable) == (12, [])
+
+
+def test_what_is_skipped_is_said_as_it_is_now(tmp_path: Path) -> None:
+    mine = save(tmp_path / "mine", noise(12))
+    assert found(data(mine)).notes == []
+    (mine / "x.heic").write_bytes(b"x")
+    assert found(data(mine)).notes == ["skipped 1 file of other kinds (.heic)"]
+    (mine / "x.heic").unlink()
+    assert found(data(mine)).notes == []
+
+
 # --- refused
 
 
@@ -335,9 +362,38 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "absolute": (lambda path: zipped(path / "x.zip", **{"/a.png": b""}), "holds /a.png, which leads out of it"),
     "floats": (lambda path: _saved(path / "x.npy", noise(3) / 255), "must be uint8"),
     "shape": (lambda path: _saved(path / "x.npy", noise(3)[0]), "has the shape 8 x 8; must be N x H x W"),
+    "turned": (
+        lambda path: _saved(path / "x.npy", noise(60).transpose(1, 2, 0)),
+        r"has the shape 8 x 8 x 60, as of H x W x N: take x.transpose\(2, 0, 1\), or x\[..., None\] if it is N x H x W",
+    ),
+    "one in colour": (
+        lambda path: _saved(path / "x.npy", noise(8)[..., :3]),
+        r"has the shape 8 x 8 x 3, as of one image: take x\[None\], or",
+    ),
+    "damaged": (
+        lambda path: damaged(path / "x.npz"),
+        r"cannot be read: it is damaged \(Bad CRC-32 for file 'images.npy'",
+    ),
+    "nothing": (lambda path: zipped(path / "x.zip"), "x.zip: holds no images$"),
+    "HEIC": (
+        lambda path: zipped(path / "x.zip", **{"a.png": b"\0\0\0\x1cftypheic"}),
+        "a.png: it is a HEIC or AVIF picture, or a video; save pictures as PNG; mend",
+    ),
+    "tar": (
+        lambda path: zipped(path / "x.zip", **{"a.png": b"name" + bytes(253) + b"ustar"}),
+        "a.png: it is a tar archive; unpack it",
+    ),
     "pickled": (lambda path: _saved(path / "x.npy", np.array([{}])), "pickled"),
     "bomb": (bomb, "unpacks to 20971520 bytes"),
 }
+
+
+def damaged(path: Path) -> Path:
+    np.savez(path, images=noise(60))
+    content = bytearray(path.read_bytes())
+    content[2000:2050] = bytes(50)
+    path.write_bytes(content)
+    return path
 
 
 def _saved(path: Path, array: np.ndarray) -> Path:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, Result, printed_run
+from filelock import FileLock
 from PIL import Image, ImageDraw
 from torch import Tensor
 
@@ -156,7 +157,7 @@ def test_a_second_process_waits_for_the_first(tmp_path: Path, monkeypatch: pytes
     def watched(*args: object, **kwargs: object) -> object:
         (lock,) = (tmp_path / "extractors").glob(".own_*.lock")
         try:
-            with own.FileLock(lock, timeout=0):  # another object, as another process has
+            with FileLock(lock, timeout=0):  # another object, as another process has
                 held.append(False)
         except TimeoutError:
             held.append(True)

@@ -21,6 +21,7 @@ from lightning.fabric.plugins.environments import (
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.profilers import SimpleProfiler
 
+from dcgan.config.trainer import STRATEGIES
 from dcgan.models.precision import without_tf32
 from dcgan.runs import hardware
 from dcgan.runs import run as runs
@@ -88,7 +89,10 @@ def test_gpus_beside_an_accelerator_is_refused() -> None:
 @pytest.mark.parametrize("devices", [2, "2", [0, 1], "0,1"])
 def test_several_devices_get_the_strategy_that_two_optimisers_need(devices: Any) -> None:
     assert resolve(accelerator="cpu", devices=devices)["strategy"] == "ddp_find_unused_parameters_true"
-    assert resolve(accelerator="cpu", devices=devices, strategy="ddp_spawn")["strategy"] == "ddp_spawn"
+    for strategy in STRATEGIES:
+        asked = {"accelerator": "cpu", "strategy": strategy}
+        assert resolve(**asked, devices=devices)["strategy"] == "ddp_find_unused_parameters_true"
+        assert "strategy" not in resolve(**asked, devices=1)
 
 
 @pytest.mark.parametrize("arguments", [{"num_nodes": 2}, {"accelerator": "gpu"}, {"accelerator": "gpu", "devices": -1}])

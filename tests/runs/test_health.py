@@ -54,6 +54,36 @@ def test_a_run_stops_where_it_is_first_seen(words: list[str], line: str, command
     assert "; no checkpoint was saved before; the same line with trainer.detect_anomaly=true" in last
 
 
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        (["augment=diffaugment", "augment.consistency=1e38"], "lower augment.consistency or lower optimizer.discr"),
+        (
+            ["optimizer.generator.lr=1e10"],
+            "lower optimizer.generator.lr (now 1e+10) or set optimizer.generator.clip or ",
+        ),
+        (["optimizer.lr=1e10"], "lower optimizer.discriminator.lr (now 1e+10) or set optimizer.discriminator.clip; "),
+    ],
+)
+def test_what_is_named_first_is_the_likeliest_cause(
+    words: list[str], start: str, command: Command, workdir: Path
+) -> None:
+    """A discriminator that says what is not finite may have been shown images of 1e30."""
+    norms = ["model.discriminator.norm=layer", "model.generator.norm=none"]
+    words = [*TRAIN, "trainer.max_steps=20", "loss=wasserstein", "penalty=wgan_gp", *norms, *words]
+    (line,) = command("train", *words).err.splitlines()
+    assert ": the discriminator's " in line
+    ways = line.split(" is not finite; ")[1].removeprefix("lower penalty.gamma or ")
+    assert ways.startswith(start), line
+
+
+def test_of_16_bits_nothing_is_advised_that_ends_a_healthy_run(command: Command, workdir: Path) -> None:
+    words = [*TINY, "metrics=none", "logger=none", "trainer.precision=16-mixed", "trainer.max_steps=20"]
+    (line,) = command("train", *words, "loss=least_squares", "optimizer=sgd", "optimizer.lr=1e10").err.splitlines()
+    assert line.startswith("error: step ")
+    assert line.endswith(" or take trainer.precision=32-true; no checkpoint was saved before")
+
+
 def test_the_last_finite_checkpoint_stays(command: Command, workdir: Path) -> None:
     """The rates of the first steps of the warm-up are in bounds, those that follow are not."""
     words = ["optimizer=sgd", "optimizer.lr=1e6", "optimizer.warmup=10000000", "loss=least_squares"]

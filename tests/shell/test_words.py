@@ -80,6 +80,37 @@ def test_a_word_is_refused_for_what_is_wrong_with_it(word: str, line: str, comma
     assert line in err
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("--seed=3", "--seed=3: keys have no dashes before them; type seed=3"),
+        ("--seed 3", "--seed: keys have no dashes before them; type seed=3"),
+        ("--optimizer.lr 1e-3", "--optimizer.lr: keys have no dashes before them; type optimizer.lr=1e-3"),
+        ("-model=mlp", "-model=mlp: keys have no dashes before them; type model=mlp"),
+        (
+            "--batch-size 64",
+            "--batch-size: no such flag; what a run is to be is typed as key=value, as in data.batch_size",
+        ),
+        ("--lr=1e-3", "as in optimizer.lr=1e-3"),
+        ("--lr seed=1", "as in optimizer.lr=..."),
+        ("--epochs 3", "--epochs: no such flag; what a run is to be is typed as key=value; --help lists them"),
+        ("--run=mine", "--run=mine: no such flag; "),
+    ],
+)
+def test_flags_of_other_programs_are_told_their_key(words: str, line: str, command: Any) -> None:
+    err = command("train", *words.split()).err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert line in err
+
+
+def test_and_those_of_ours_and_hydras(command: Any) -> None:
+    line = "error: --run=mine: keys have no dashes before them; type run=mine\n"
+    assert command("generate", "--run=mine").err == line
+    for flags in ("--cfg job -p seed", "-cjob --package=seed", "--pack seed --cfg=job"):
+        assert command("train", "seed=7", *flags.split()).out.strip() == "7"
+
+
 def test_a_folder_that_was_typed_alone_is_told_its_key(command: Any) -> None:
     assert command("evaluate", "a b").err == "error: a b: not key=value, as in 'run=a b'\n"
 
@@ -121,6 +152,12 @@ EXPERIMENTS = {
         "experiment=slashless: in the file's defaults it must be `override /model: ...`\n",
     ),
     "plain": ("# @package _global_\ndefaults:\n  - model: mlp\n", "defaults it must be `override /model: mlp`\n"),
+    "scalar": ("# @package _global_\nloss: hinge\n", "in the file's defaults it must be `override /loss: hinge`\n"),
+    "off": ("# @package _global_\nhealth: off\n", 'in the file\'s defaults it must be `override /health: "off"`\n'),
+    "bare": (
+        "# @package _global_\nmodel:\n# width: 8\n",
+        "model: has nothing below it in the file; leave it out, or indent its keys under it\n",
+    ),
     "list": ("# @package _global_\n- seed\n", "In 'experiment/list': ConfigTypeError raised while composing config: "),
 }
 

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, printed_run
+from filelock import FileLock, Timeout
 
 from dcgan.metrics.protocol import append_record
 from dcgan.shell.status import write_status
 from dcgan.shell.sweep import SweepSummary
-from dcgan.shell.writing import replacing, to_json
+from dcgan.shell.writing import alone, replacing, to_json
 
 QUICK = [*TINY, "metrics=none", "trainer.max_steps=4", "samples.every=2", "checkpoints.every=2"]
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -66,6 +67,26 @@ def test_everything_in_a_run_folder_is_readable_by_whom_the_umask_lets_in(comman
         os.umask(before)
     for path in workdir.rglob("*"):
         assert oct(path.stat().st_mode & 0o777) == ("0o775" if path.is_dir() else "0o664"), path
+
+
+def test_a_lock_is_for_whom_the_umask_lets_in_and_nobody_is_kept_out_by_anothers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, lock = os.umask(0o002), tmp_path / ".lock"
+    try:
+        with alone(lock), pytest.raises(Timeout), FileLock(lock, timeout=0):
+            pass
+        with alone(lock):
+            assert oct(lock.stat().st_mode & 0o777) == "0o664"
+    finally:
+        os.umask(before)
+
+    def refused(*args: Any, **kwargs: Any) -> int:
+        raise PermissionError(errno.EACCES, "Permission denied", str(lock))
+
+    monkeypatch.setattr(os, "open", refused)
+    with alone(lock):
+        pass
 
 
 @pytest.mark.parametrize("name", ["samples", "provenance.jsonl"])
