@@ -128,8 +128,8 @@ LAYOUT = {
 
 
 @rank_zero_only
-def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any]) -> None:
-    """A row in TensorBoard's HPARAMS tab.
+def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any], *, begins: bool) -> None:
+    """A row in TensorBoard's HPARAMS tab, of which it takes a run's first; that may be one of another logger before.
 
     Only what is the row's own: of an experiment's description beside it TensorBoard would take the first it finds for
     all rows. Without any it finds out from the rows which columns there are, and puts first what differs.
@@ -138,7 +138,7 @@ def log_hyperparameters(trainer: Trainer, config: Mapping[str, Any]) -> None:
     for writer in _writers(trainer):
         writer._get_file_writer().add_summary(session)
         writer.add_custom_scalars(LAYOUT)
-    for logger in trainer.loggers:
+    for logger in trainer.loggers if begins else ():
         if isinstance(logger, WandbLogger | MLFlowLogger):
             logger.log_hyperparams(hyperparameters(config))
 

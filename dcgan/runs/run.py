@@ -261,8 +261,7 @@ def fit(run: Run) -> None:
     Raises:
         NotFiniteError: something is not finite; with ``trainer.detect_anomaly``, which operation it came from.
     """
-    if run.start is None:
-        log_hyperparameters(run.trainer, asdict(run.config))
+    log_hyperparameters(run.trainer, asdict(run.config), begins=run.start is None)
     try:
         run.trainer.fit(run.gan, run.data, ckpt_path=run.start, weights_only=True)
     except MisconfigurationException as error:  # which Lightning finds only now

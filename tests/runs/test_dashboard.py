@@ -164,6 +164,17 @@ def test_each_job_of_a_sweep_is_a_row_and_what_was_swept_comes_first(
         assert row["metrics.num_samples"] == 60
 
 
+def test_a_run_that_began_with_another_logger_has_a_row_too(command: Callable[..., Result], workdir: Path) -> None:
+    words = [*TINY, "metrics=none", "optimizer.schedule=constant"]
+    for logger in ("csv", "tensorboard"):
+        run = printed_run(command("train", *words, "trainer.max_steps=2", f"logger={logger}").out)
+        for steps in (3, 4):
+            resumed = command("train", f"resume={run}", f"trainer.max_steps={steps}", "logger=tensorboard")
+            assert resumed.code == 0, resumed.err
+    rows = hparams_tab(workdir / "outputs")[2]
+    assert sorted(row["trainer.max_steps"] for row in rows) == [2, 3]  # a run's first
+
+
 ELSEWHERE = {"data.root", "data.folder", "data.memory", "metrics.weights", "trainer.default_root_dir"}
 ELSEWHERE |= {"name", "resume", "trainer.gpus"}
 
