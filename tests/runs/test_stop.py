@@ -2,14 +2,17 @@
 
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from conftest import config
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Timer
 
+from dcgan.runs.run import build_run
 from dcgan.runs.stop import STOP_SIGNALS, GracefulStop, TimeLimit, leave
 from dcgan.shell import slurm
 
@@ -117,6 +120,13 @@ def test_processes_ask_for_the_time_every_20_steps(world: int, ended: int, monke
     assert trainer.global_step == ended
     assert asked == ([20] if world == 2 else [*range(1, 8)])
     assert limit.state_key == Timer.__qualname__
+
+
+def test_what_is_saved_in_the_step_that_the_time_ends_in_says_so(mnist_root: Path, tmp_path: Path) -> None:
+    """Else a run that is over would go on for a step when it is resumed."""
+    words = ["trainer.max_time=00:00:00:09", "trainer.max_steps=-1", "metrics=none", "logger=none"]
+    order = [type(one).__name__ for one in build_run(config(*words, root=mnist_root), tmp_path).trainer.callbacks]  # type: ignore[attr-defined]
+    assert order.index("TimeLimit") < order.index("Checkpoints")
 
 
 def test_a_signal_that_another_process_had_first_is_no_impatience(stop: GracefulStop) -> None:
