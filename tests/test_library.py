@@ -84,7 +84,7 @@ def test_labels_are_one_for_all_or_one_for_each() -> None:
     generator = dcgan.load_generator(Path(dcgan.__file__).parent.parent / CONDITIONAL)
     sevens = generator.sample(n=120, seed=3, labels=torch.full((120,), 7))
     for labels in (7, np.full(120, 7, dtype=np.uint8), [7] * 120):
-        assert torch.equal(generator.sample(n=120, seed=3, labels=labels), sevens)
+        assert torch.equal(generator.sample(n=np.int64(120), seed=np.uint8(3), labels=labels), sevens)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="labels: 2 for 3 latents"):
         generator.draw(torch.zeros(3, generator.latent_dim), torch.tensor([1, 2]))
 

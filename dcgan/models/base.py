@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from numbers import Integral
 from typing import Any, NamedTuple
 
 import torch
@@ -50,10 +51,11 @@ class Generator(nn.Module):
         Raises:
             ValueError: ``n`` is below 1, ``seed`` not in [0, 2**64), or the labels are not of its classes.
         """
-        if type(n) is not int or n < 1:
+        if not isinstance(n, Integral) or n < 1:
             raise ValueError(f"n={n!r}: must be a whole number, 1 or more")
-        if type(seed) is not int or not 0 <= seed < 2**64:
+        if not isinstance(seed, Integral) or not 0 <= seed < 2**64:
             raise ValueError(f"seed={seed!r}: must be a whole number from 0 to 2**64 - 1")
+        n, seed = int(n), int(seed)  # of NumPy's, which overflow
         latents = sample_latents(seed=seed, n=n, latent_dim=self.latent_dim)
         if labels is None:
             return self.draw(latents, class_of_samples(n, num_classes=self.num_classes))
