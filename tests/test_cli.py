@@ -614,7 +614,10 @@ def test_a_run_whose_rates_have_fallen_is_not_told_to_go_on(command: Command, wo
     assert command("train", *TINY, *words, f"init={generator}", "name=again").code == 0
 
 
-@pytest.mark.parametrize("words", [["trainer.max_epochs=2"], ["trainer.max_time=00:00:00:01"]])
+@pytest.mark.parametrize(
+    "words",
+    [["trainer.max_epochs=2"], ["trainer.max_epochs=2", "checkpoints.every=6"], ["trainer.max_time=00:00:00:01"]],
+)
 @pytest.mark.parametrize("schedule", ["constant", "linear"])
 def test_a_run_that_has_had_its_epochs_or_time_stays_as_it_is(
     words: list[str], schedule: str, command: Command, workdir: Path

@@ -159,11 +159,6 @@ IMPOSSIBLE = (
         "keeps what was well in checkpoints; leave trainer.enable_checkpointing as it is, or take health=on",
     ),
     Clash(
-        "trainer.detect_anomaly",
-        lambda keys: bool(keys["trainer.detect_anomaly"]) and keys["trainer.precision"] == "16-mixed",
-        "would stop at the first gradient that overflows, which trainer.precision=16-mixed leaves out; take 32-true",
-    ),
-    Clash(
         "optimizer.warmup",
         lambda keys: 0 <= keys["trainer.max_steps"] <= (keys["optimizer.warmup"] or 0),
         "must be below trainer.max_steps",

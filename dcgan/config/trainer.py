@@ -5,8 +5,6 @@ from typing import Annotated, Any
 
 from dcgan.config.rules import DEVICES, GPUS, LIMIT, PATH, TIME, Rule, at_least, left_alone, one_of
 
-DDP = "ddp_find_unused_parameters_true"  # plain ddp waits for gradients of the network that is not being updated
-STRATEGIES = ("auto", "ddp", DDP)
 NO_VALIDATION = "there is no validation loop; metrics.every sets how often the generator is evaluated"
 NO_LEAST = "until then Lightning would hear neither Ctrl-C nor a scheduler; use max_steps, max_epochs or max_time"
 NO_CLIPPING = "in manual optimisation Lightning clips nothing; use optimizer.clip"
@@ -27,7 +25,7 @@ class TrainerConfig:
     max_time: Annotated[Any, TIME] = None
     accelerator: str | None = None
     devices: Annotated[Any, DEVICES] = None
-    strategy: Annotated[str | None, one_of(*STRATEGIES)] = None
+    strategy: str | None = None
     num_nodes: int = 1
     deterministic: Annotated[Any, one_of(True, False, "warn")] = None
     benchmark: bool | None = None

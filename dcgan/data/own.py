@@ -30,6 +30,10 @@ BAR_FROM = 2000  # pictures, below which a bar would be gone before it was seen
 Answer = TypeVar("Answer")
 
 
+class UnopenedError(ValueError):
+    """A file that cannot be opened now; it may be the next time, though neither its size nor its time changes."""
+
+
 @dataclass(frozen=True)
 class Collection:
     """Images before they are read: picture ``i`` is decoded by ``pixels(i)``."""
@@ -144,8 +148,10 @@ def _collected(listing: Listing, said: str, *, background: str) -> Collection:
             raise ValueError(entries[i].fault)
         try:
             return listing.content(entries[i].name)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise ValueError(one_line(getattr(error, "strerror", None) or str(error))) from error
+        except OSError as error:
+            raise UnopenedError(one_line(error.strerror or str(error))) from error
+        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            raise ValueError(one_line(str(error))) from error
 
     def of_content(ask: Callable[[bytes], Answer], i: int, *, unread: Answer) -> Answer:
         try:
@@ -226,9 +232,9 @@ def _laid_out(array: np.ndarray, said: str) -> np.ndarray:
     if array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim == 3 and array.shape[0] == array.shape[1] != array.shape[2]:
-        shape, what = " x ".join(map(str, array.shape)), "one image" if array.shape[2] in (3, 4) else "H x W x N"
-        fix = "x[None]" if array.shape[2] in (3, 4) else "x.transpose(2, 0, 1)"
-        raise ValueError(f"{said}: has the shape {shape}, as of {what}: take {fix}, or x[..., None] if it is N x H x W")
+        shape = " x ".join(map(str, array.shape))
+        what = "one image" if array.shape[2] in (3, 4) else "H x W x N: take x.transpose(2, 0, 1)"
+        raise ValueError(f"{said}: has the shape {shape}, as of {what}; if it is N x H x W, take x[..., None]")
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[..., 0]
     if array.ndim not in (3, 4) or (array.ndim == 4 and array.shape[3] != 3):

@@ -19,7 +19,7 @@ from torch import Tensor
 from dcgan.config.options import FolderData, OwnData
 from dcgan.config.rules import one_line
 from dcgan.data.decode import Header, grey, squared
-from dcgan.data.own import Collection, Source, in_parallel, source_of
+from dcgan.data.own import Collection, Source, UnopenedError, in_parallel, source_of
 from dcgan.data.pictures import CACHE
 from dcgan.shell.writing import alone, naming, replacing, to_json
 
@@ -46,6 +46,7 @@ class Facts:
     unreadable: list[tuple[str, str]]  # names and reasons
     notes: list[str]  # in words, what was left out
     to_train: list[int]  # images of each class
+    unopened: bool  # some files could not be opened, which may be otherwise the next time
     folder: str = ""  # where the squares are
 
 
@@ -224,7 +225,7 @@ def _index(cache: Path) -> dict[str, Any]:
 
 
 def _keep(cache: Path, index: dict[str, Any], facts: Facts) -> None:
-    if facts.unreadable:  # the next time it may be otherwise, though neither size nor time of a file has changed
+    if facts.unopened:
         index = {**index, "stamp": ""}
     with replacing(cache / "index.json") as path:
         path.write_text(to_json(index))
@@ -254,6 +255,7 @@ class _Read(NamedTuple):
     brightest: int = 0  # of its levels
     header: Header = Header()
     reason: str = ""
+    unopened: bool = False
 
 
 def _write(folder: Path, collection: Collection, content: str, *, resolution: int, channels: int | None) -> Facts:
@@ -265,7 +267,7 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
         try:
             pixels = collection.pixels(i)
         except ValueError as error:
-            return _Read(0, False, reason=str(error))
+            return _Read(0, False, reason=str(error), unopened=isinstance(error, UnopenedError))
         mark = mark_of(pixels)
         square = squared(grey(pixels) if channels == 1 else pixels, resolution=resolution)
         everything[i] = square if square.ndim == 2 else square.transpose(2, 0, 1)
@@ -296,6 +298,7 @@ def _write(folder: Path, collection: Collection, content: str, *, resolution: in
             *_too_dark(found),
         ],
         to_train=[of_class[label] for label in range(len(collection.classes))],
+        unopened=any(one.unopened for one in found),
     )
     (folder / "facts.json").write_text(to_json(asdict(facts)))
     return facts

@@ -8,8 +8,10 @@ from typing import Any
 
 import torch
 
-from dcgan.config.trainer import DDP, TrainerConfig
+from dcgan.config.trainer import TrainerConfig
 
+DDP = "ddp_find_unused_parameters_true"  # plain ddp waits for gradients of the network that is not being updated
+STRATEGIES = ("auto", "ddp", DDP)  # of which one process needs none, and several need the last
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 
 
@@ -64,6 +66,8 @@ def resolve_hardware(trainer: TrainerConfig) -> dict[str, Any]:
     if trainer.sync_batchnorm and kind == "cpu" and several_processes(trainer.num_nodes, chosen):
         raise ValueError("trainer.sync_batchnorm=true: is of GPUs, and this run is on the CPU; leave it false")
     chosen["precision"] = precision_for(trainer.precision, "cuda" if kind in ("gpu", "auto") else kind)
+    if trainer.strategy not in (None, *STRATEGIES):
+        raise ValueError(f"trainer.strategy={trainer.strategy}: must be one of {', '.join(STRATEGIES)}, or left out")
     chosen["strategy"] = DDP if several_processes(trainer.num_nodes, chosen) else None
     if kind in ("cuda", "gpu") and trainer.benchmark is None and not trainer.deterministic:
         chosen["benchmark"] = True  # cuDNN tries its algorithms once for each shape, and ours stay the same

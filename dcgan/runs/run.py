@@ -84,11 +84,10 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
     ask_for_gpus_once()
     if config.fast:
         keep_freed_memory()
-    if config.resume is not None:
-        start = start or checkpoint_in(folder)
-    first_step = step_of(start) if start else 0
-    if start:
+    if config.resume is not None and start is None:
+        start = checkpoint_in(folder)
         _refuse_ended(config, start)
+    first_step = step_of(start) if start else 0
     of_run = {"precision": hardware["precision"]} | (
         {"detect_anomaly": False} if start else {}
     )  # that of this time alone
@@ -111,7 +110,9 @@ def build_run(config: TrainConfig, folder: Path, *, start: Path | None = None) -
 def _refuse_ended(config: TrainConfig, start: Path) -> None:
     """Raise NothingLeftError, with what to do for more, if all steps, epochs or time are over at ``start``."""
     asked, saved = config.trainer, load_checkpoint(start)
-    step, epochs = saved["global_step"], saved["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
+    step, loop = saved["global_step"], saved["loops"]["fit_loop"]
+    ended = loop["epoch_loop.batch_progress"]["is_last_batch"]  # saved before the epoch itself was counted, perhaps
+    epochs = loop["epoch_progress"]["current"]["ready" if ended else "processed"]
     if 0 <= asked.max_steps <= step:
         at = f"step {step} of trainer.max_steps={asked.max_steps}"
     elif asked.max_epochs is not None and 0 <= asked.max_epochs <= epochs:

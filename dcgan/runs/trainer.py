@@ -60,7 +60,10 @@ def build_trainer(
             plugins.append(MixedPrecision(arguments.pop("precision"), "cpu"))
         trainer = Trainer(**arguments)
     except (MisconfigurationException, ImportError, TypeError, ValueError, RuntimeError) as error:
-        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+        line = " ".join(str(error).split())
+        if "interactive environment" in line:  # Lightning advises a strategy that cannot train two networks
+            line = "several devices are of a script, python -m dcgan.train; in a notebook or at a prompt take one"
+        raise ValueError(f"trainer: {line}") from error
     # Lightning asks the other processes in every step whether SIGTERM came, and waits; GracefulStop asks now and then.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]
     return trainer

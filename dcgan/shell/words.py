@@ -52,7 +52,7 @@ def refuse_dashes(words: Sequence[str], entry: str) -> None:
         key = name.lstrip("-").replace("-", "_")
         if key in keys:
             raise ValueError(f"{word}: keys have no dashes before them; type {key}={value}")
-        near = sorted((one for one in keys if one.rpartition(".")[2] == key), key=len)
+        near = sorted((one for one in keys if one.rpartition(".")[2] == key), key=lambda one: (len(one), one))
         hint = f", as in {near[0]}={value}" if near else "; --help lists them"
         raise ValueError(f"{word}: no such flag; what a run is to be is typed as key=value{hint}")
 

@@ -419,10 +419,6 @@ def test_a_value_for_both_goes_to_the_network_that_has_it() -> None:
             ["optimizer.betas=(0.5, 0.9)"],
             "optimizer.betas=(0.5, 0.9): not key=value; a list is 'optimizer.betas=[0.5,0.9]'",
         ),
-        (
-            ["trainer.precision=16-mixed", "trainer.detect_anomaly=true"],
-            "trainer.detect_anomaly=true: would stop at the first gradient that overflows",
-        ),
         (["trainer.gpus=auto", "trainer.accelerator=tpu"], "trainer: Requirement 'torch_xla"),
         (["data.root=a=b"], "data.root=a=b: not key=value; quote a value"),
         (

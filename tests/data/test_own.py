@@ -364,11 +364,11 @@ BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "shape": (lambda path: _saved(path / "x.npy", noise(3)[0]), "has the shape 8 x 8; must be N x H x W"),
     "turned": (
         lambda path: _saved(path / "x.npy", noise(60).transpose(1, 2, 0)),
-        r"has the shape 8 x 8 x 60, as of H x W x N: take x.transpose\(2, 0, 1\), or x\[..., None\] if it is N x H x W",
+        r"has the shape 8 x 8 x 60, as of H x W x N: take x.transpose\(2, 0, 1\); if it is N x H x W, take x",
     ),
     "one in colour": (
         lambda path: _saved(path / "x.npy", noise(8)[..., :3]),
-        r"has the shape 8 x 8 x 3, as of one image: take x\[None\], or",
+        r"has the shape 8 x 8 x 3, as of one image; if it is N x H x W, take x\[..., None\]",
     ),
     "damaged": (
         lambda path: damaged(path / "x.npz"),

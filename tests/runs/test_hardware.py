@@ -21,11 +21,10 @@ from lightning.fabric.plugins.environments import (
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.profilers import SimpleProfiler
 
-from dcgan.config.trainer import STRATEGIES
 from dcgan.models.precision import without_tf32
 from dcgan.runs import hardware
 from dcgan.runs import run as runs
-from dcgan.runs.hardware import accelerator_for, precision_for, resolve_hardware, several_processes
+from dcgan.runs.hardware import STRATEGIES, accelerator_for, precision_for, resolve_hardware, several_processes
 from dcgan.runs.launch import cluster_environment
 from dcgan.runs.provenance import provenance
 from dcgan.runs.trainer import NoProfiler, quiet_lightning

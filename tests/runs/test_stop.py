@@ -1,5 +1,6 @@
 """What a run does when it is told to stop."""
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,13 +9,15 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import config
+from conftest import TINY, config, printed_run
 from lightning.fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 from lightning.pytorch.callbacks import Timer
 
+from dcgan.runs.checkpoints import load_checkpoint
 from dcgan.runs.run import build_run
 from dcgan.runs.stop import STOP_SIGNALS, GracefulStop, TimeLimit, leave
 from dcgan.shell import slurm
+from dcgan.shell.resume import NothingLeftError
 
 TRAINER: Any = SimpleNamespace(world_size=1, should_stop=False)
 
@@ -127,6 +130,17 @@ def test_what_is_saved_in_the_step_that_the_time_ends_in_says_so(mnist_root: Pat
     words = ["trainer.max_time=00:00:00:09", "trainer.max_steps=-1", "metrics=none", "logger=none"]
     order = [type(one).__name__ for one in build_run(config(*words, root=mnist_root), tmp_path).trainer.callbacks]  # type: ignore[attr-defined]
     assert order.index("TimeLimit") < order.index("Checkpoints")
+
+
+def test_a_stretch_may_be_trained_again_though_its_time_is_over(command: Any, workdir: Path) -> None:
+    """``dcgan.doctor run=`` begins at checkpoints of a run whose last steps may take it past its limit."""
+    words = ["trainer.max_time=00:00:00:01", "trainer.max_steps=-1", "metrics=none", "logger=none"]
+    run = Path(printed_run(command("train", *TINY, *words).out))
+    again = config(*words, f"resume={run}", root=os.environ["DCGAN_DATA"])
+    with pytest.raises(NothingLeftError, match="at the end of trainer.max_time=00:00:00:01"):
+        build_run(again, run)
+    last = run / "checkpoints" / "last.ckpt"
+    assert build_run(again, run, start=last).first_step == load_checkpoint(last)["global_step"]
 
 
 def test_a_signal_that_another_process_had_first_is_no_impatience(stop: GracefulStop) -> None:
