@@ -44,6 +44,15 @@ def test_a_measurement_is_recorded_with_what_it_was_made_with(tmp_path: Path) ->
     assert line.keys() >= {"date", "git_commit", "packages", "machine", "load_average"}
 
 
+def test_what_start_up_is_measured_by_still_runs(
+    mnist_root: Path, workdir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(EXPERIMENTS / "speed")
+    imports, step = runpy.run_path(str(EXPERIMENTS / "speed" / "startup.py"))["first_step"](str(mnist_root))
+    assert imports > 0
+    assert step > 0
+
+
 def test_a_run_that_has_its_line_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = runpy.run_path(str(EXPERIMENTS / "measure.py"))
     results, trained = tmp_path / "results.jsonl", []

@@ -49,9 +49,10 @@ class Stop(Callback):
 with initialize_config_dir(str(CONF), version_base="1.3"):
     config = check(compose("train", ["experiment=quick", "trainer.gpus=0", *sys.argv[1:]]), TrainConfig)
 run = runs.build_run(config, Path(f"run{os.getpid()}"))
-runs.record_start(run, [])
 run.trainer.callbacks.append(Stop())
-runs.fit(run)
+with runs.held(run, auto=False):
+    runs.record_start(run, [])
+    runs.fit(run)
 """
 
 
