@@ -14,7 +14,8 @@ from typing import Any
 from dcgan.runs.checkpoints import load_checkpoint
 
 TINIEST = ["model.width=4", "data.batch_size=16", "metrics=none", "logger=none", "samples.n=4", "fast=false"]
-TINIEST += ["trainer.precision=32-true", "trainer.enable_progress_bar=false", "optimizer.schedule=constant"]
+TINIEST += ["trainer.precision=32-true", "trainer.enable_progress_bar=false"]
+TINIEST += ["optimizer.schedule=constant", "optimizer.warmup=0"]  # may be resumed for longer
 LONG = ["samples.every=1000000", "checkpoints.every=1000000"]
 
 CONFIGURATION = """
