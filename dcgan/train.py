@@ -98,12 +98,12 @@ def _train(run: "Run", overrides: Sequence[str], *, auto: bool) -> dict[str, flo
                 runs.record_status(run, state="failed", error=f"{type(error).__name__}: {error}")
         raise
     if run.trainer.global_step == run.first_step:
-        if run.start is not None:  # killed in the last step of its last epoch
-            runs.record_status(run, state="finished", results={"steps": run.first_step})
-        else:
+        if run.start is None:
             runs.record_status(run, state="failed", error="no step was taken")
-        if auto and run.start is not None:
-            return {"steps": run.first_step}
+        else:  # nothing was left, as after a rollback in its last second
+            runs.record_status(run, state="finished", results={"steps": run.first_step})
+            if auto:
+                return {"steps": run.first_step}
         raise ValueError(f"{run.folder}: no step was taken; raise trainer.max_steps, max_epochs or max_time")
     results = _results(run, seconds=time.perf_counter() - started)
     told = None if run.trainer.global_step == run.trainer.max_steps else run.stop.received  # in the last step: too late

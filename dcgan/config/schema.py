@@ -8,8 +8,11 @@ from typing import Annotated, Any, TypeVar, get_args, get_type_hints
 
 from dcgan.config.options import GROUPS, NETWORK_OPTIMIZERS, Data, HealthOn, Logger, OfBoth, Optimizer, Option
 from dcgan.config.rules import (
+    BETAS,
     CHECKPOINT,
+    DEVICES,
     FOLDER,
+    GPUS,
     KEPT,
     LABEL,
     NAME,
@@ -241,6 +244,12 @@ def known_keys(schema: type) -> list[str]:
 def path_keys(schema: type) -> list[str]:
     """Those of them that name a file or a folder."""
     return list(dict.fromkeys(key for key, hint in _keys(schema, "") if PATH in get_args(hint)))
+
+
+def list_keys(schema: type) -> list[str]:
+    """Those of them that take a list, so that several values need not be a sweep."""
+    lists = {BETAS, GPUS, DEVICES, SEEDS, STEPS, LABEL, OBJECTIVES}
+    return list(dict.fromkeys(key for key, hint in _keys(schema, "") if lists & {*get_args(hint)[1:]}))
 
 
 def _keys(kind: type, prefix: str) -> Iterator[tuple[str, Any]]:

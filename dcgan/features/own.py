@@ -5,7 +5,6 @@ import json
 import sys
 import warnings
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -82,8 +81,6 @@ def _weights_sha256(network: nn.Module) -> str:
 def _judges(train: InMemory, test: InMemory, *, folder: Path) -> dict[str, Judge]:
     key = _key(train, test)
     path = folder / f"own_{key[:16]}.safetensors"
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
     lock = path.with_name(f".{path.name}.lock")  # a second process waits, then finds what the first has trained
     with torch.random.fork_rng(devices=[]), alone(lock):  # new networks draw weights, before they are given others
         judges = _kept(path, train)

@@ -1,6 +1,7 @@
 """What is not finite stops a run where it is first seen, before anything is drawn, ranked or saved of it."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ class NotFiniteError(ValueError):
     @property
     def network(self) -> str:
         """The one whose rate is too high, as far as can be told."""
-        named = {str(self).find(f"optimizer.{name}."): name for name in STEPPED}
-        return min((at, name) for at, name in named.items() if at >= 0)[1] if max(named) >= 0 else STEPPED[0]
+        words = re.findall(rf"optimizer\.({'|'.join(STEPPED)})\.", str(self))
+        return words[0] if words else STEPPED[0]
 
 
 class Health(Callback):
@@ -69,14 +70,14 @@ class Health(Callback):
 
     def _replay(self, trainer: Trainer) -> str:
         """The line that goes the way there again and finds the operation."""
-        if not self.last.exists():
-            words = "no checkpoint was saved before"
-            how = "; the same line with trainer.detect_anomaly=true finds the operation"
-            return words if _is_16_mixed(trainer) else f"{words}{how}"
+        saved = self.last.exists()
+        before = f"{self.last} is from before" if saved else "no checkpoint was saved before"
         if _is_16_mixed(trainer):  # whose first gradients overflow in any run
-            return f"{self.last} is from before"
+            return before
+        if not saved:
+            return f"{before}; the same line with trainer.detect_anomaly=true finds the operation"
         line = f"python -m dcgan.train {pasted('resume', self.last.parents[1])} trainer.detect_anomaly=true"
-        return f"{self.last} is from before; to find the operation: {line}"
+        return f"{before}; to find the operation: {line}"
 
 
 def _faults(trainer: Trainer, gan: GAN, outcomes: Mapping[str, Outcome]) -> Iterator[str]:

@@ -5,7 +5,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,8 @@ def build_trainer(
         ValueError: Lightning refuses an argument.
     """
     quiet_lightning()
-    arguments = {key: value for key, value in asdict(config.trainer).items() if value is not None}
-    arguments = {key: value for key, value in arguments.items() if key not in ("gpus", "strategy")}  # in ``hardware``
+    given = asdict(replace(config.trainer, gpus=None, strategy=None))  # which ``hardware`` has
+    arguments = {key: value for key, value in given.items() if value is not None}
     arguments = {"default_root_dir": folder, "profiler": NoProfiler(), **arguments}
     ours = {
         "callbacks": list(callbacks),

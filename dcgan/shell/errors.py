@@ -13,9 +13,9 @@ from yaml import MarkedYAMLError, YAMLError
 
 from dcgan.config.catalogue import no_choice
 from dcgan.config.check import NOT_GLOBAL, unknown_key
-from dcgan.config.schema import SCHEMAS, path_keys
+from dcgan.config.schema import SCHEMAS, list_keys, path_keys
 from dcgan.shell.contents import what_is
-from dcgan.shell.words import takes_list, unread
+from dcgan.shell.words import unread
 from dcgan.shell.writing import is_full
 
 USER_ERRORS = (ValueError, OSError, HydraException, OmegaConfBaseException, YAMLError)
@@ -113,7 +113,7 @@ def _of_hydra(error: Exception, entry: str) -> str:
         key, _, values = word.partition("=")
         if key in path_keys(SCHEMAS[entry]):
             how = f"{how if entry == 'train' else ''}; quote a path with a comma: '{key}=\"{values}\"'"
-        elif entry == "generate" or takes_list(key):
+        elif key in list_keys(SCHEMAS[entry]):
             how += f"; a list is {key}=[{values}]"
         return f"{word}: several values{how}"
     if match := re.match(r"In 'experiment/(.+?)': Could not override '(.+?)'", text):

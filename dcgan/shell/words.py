@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 
 from dcgan.config.options import GROUPS
 from dcgan.config.rules import NAME, expanded
-from dcgan.config.schema import SCHEMAS, known_keys, path_keys
+from dcgan.config.schema import SCHEMAS, known_keys, list_keys, path_keys
 
 GRAMMAR = "=,()[]{}"  # a value that holds one of these may be meant otherwise than it reads: it is never quoted unasked
 STOP = "hydra.sweeper.stop_on_failure"
@@ -108,16 +108,11 @@ def unread(word: str, entry: str) -> str:
     key, equals, value = word.partition("=")
     if not equals:
         return f"{word}: not key=value" + (f", as in {shlex.quote(f'run={word}')}" if entry != "train" else "")
-    if takes_list(key) and (numbers := ",".join(re.findall(r"[^\s,()\[\]{}]+", value))):
+    if key in list_keys(SCHEMAS[entry]) and (numbers := ",".join(re.findall(r"[^\s,()\[\]{}]+", value))):
         return f"{word}: not key=value; a list is {shlex.quote(f'{key}=[{numbers}]')}"
     others = dict.fromkeys(re.sub(rf"[\w\s/.+$%*@?|:\\{re.escape(GRAMMAR)}-]", "", value, flags=re.ASCII))
     what = " or ".join([*others, "=, commas or brackets"] if not others or set(value) & set(GRAMMAR) else others)
     return f"{word}: not key=value; quote a value that holds {what}: {shlex.quote(f'{key}={_quoted(value)}')}"
-
-
-def takes_list(key: str) -> bool:
-    """Whether a list may be one value of ``key``, of what is trained."""
-    return key.rpartition(".")[2] in ("betas", "gpus", "devices")
 
 
 def value_of(word: str) -> Any:

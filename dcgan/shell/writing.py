@@ -38,6 +38,7 @@ def alone(lock: Path) -> Iterator[None]:
     """As the only process that holds the file ``lock``; beside others where it is another person's, or cannot be."""
     held = FileLock(lock)
     with suppress(OSError):
+        lock.parent.mkdir(parents=True, exist_ok=True)
         held.acquire()
     try:
         yield

@@ -23,6 +23,7 @@ from dcgan.config.schema import (
     TrainConfig,
     is_group,
     known_keys,
+    list_keys,
 )
 from dcgan.config.trainer import TrainerConfig
 from dcgan.models import MODELS
@@ -510,6 +511,13 @@ def test_mistakes_of_the_other_commands(schema: Any, entry: str, word: str, line
     with pytest.raises(ValueError) as error:  # noqa: PT011
         check(composed("run=x", word, entry=entry), schema, typed=[word])
     assert str(error.value).startswith(line)
+
+
+def test_keys_that_take_a_list_are_known_by_their_rules() -> None:
+    networks = ("optimizer", "optimizer.generator", "optimizer.discriminator")
+    assert {*list_keys(TrainConfig)} == {f"{one}.betas" for one in networks} | {"trainer.gpus", "trainer.devices"}
+    assert {*list_keys(SCHEMAS["generate"])} == {"seed", "label", "steps"}
+    assert "objective" in list_keys(SCHEMAS["tune"])
 
 
 def test_a_run_is_needed(command: Any) -> None:
